@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+
+import msgspec
 
 from amanah_client.lookalikes import likeness
 from amanah_client.model import ControlRow
@@ -20,8 +21,7 @@ from amanah_protocol.revocation import decode_revocation
 from amanah_protocol.types import DeviceId, OrgName, PersonId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
+class Party(msgspec.Struct, frozen=True, kw_only=True):
     """Who a device is, as far as this client knows.
 
     Attributes:

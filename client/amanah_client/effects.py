@@ -8,8 +8,9 @@ sealed with the lost state has left the machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from amanah_client.log_rows import AuditRow, ConflictRow, CustodyRow, LogView, StampRow, WitnessedRow
 from amanah_client.model import Alarm, ControlRow, Intent, MessageRow, RoomRow
@@ -18,15 +19,13 @@ from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId, RoomI
 # ---- writes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutRoom:
+class PutRoom(msgspec.Struct, frozen=True, kw_only=True):
     """Insert or replace a room."""
 
     row: RoomRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutMessage:
+class PutMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Insert or replace a message by (room, envelope).
 
     A message that has its place is replaced by a STORED row only: an id does not cover the signature,
@@ -36,8 +35,7 @@ class PutMessage:
     row: MessageRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutGranted:
+class PutGranted(msgspec.Struct, frozen=True, kw_only=True):
     """Insert a message that this device was granted; what is there gives way for some causes (`causes.GIVING_WAY`).
 
     So nothing comes back that was erased here. What was erased before it came, by whom `EraseContent` lets, comes as
@@ -47,16 +45,14 @@ class PutGranted:
     row: MessageRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropMessage:
+class DropMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Forget an own message that was sealed and then refused; it will be sealed anew."""
 
     room: RoomId
     envelope: EnvelopeId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseContent:
+class EraseContent(msgspec.Struct, frozen=True, kw_only=True):
     """Drop content and key of those messages that `by` sent (of all, if it is None), keep tombstones.
 
     The core does not hold old messages, so the store compares their sender; a member erases nobody
@@ -68,36 +64,31 @@ class EraseContent:
     by: DeviceId | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutIntent:
+class PutIntent(msgspec.Struct, frozen=True, kw_only=True):
     """Replace an intent."""
 
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutAction:
+class PutAction(msgspec.Struct, frozen=True, kw_only=True):
     """Replace the action of an unfinished intent: it is about another room now."""
 
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropWish:
+class DropWish(msgspec.Struct, frozen=True, kw_only=True):
     """What a person decided of an intent was carried out, or came too late; its id."""
 
     intent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutControl:
+class PutControl(msgspec.Struct, frozen=True, kw_only=True):
     """Append a verified control entry."""
 
     row: ControlRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutRoster:
+class PutRoster(msgspec.Struct, frozen=True, kw_only=True):
     """A newer roster was accepted; encoded.
 
     Attributes:
@@ -109,80 +100,69 @@ class PutRoster:
     first: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutControlHead:
+class PutControlHead(msgspec.Struct, frozen=True, kw_only=True):
     """A newer signed control head; encoded."""
 
     head: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutLogView:
+class PutLogView(msgspec.Struct, frozen=True, kw_only=True):
     """A newer verified checkpoint."""
 
     view: LogView
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutWitnessed:
+class PutWitnessed(msgspec.Struct, frozen=True, kw_only=True):
     """What the witnesses have cosigned, or whether they are missed, changed."""
 
     row: WitnessedRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutConflict:
+class PutConflict(msgspec.Struct, frozen=True, kw_only=True):
     """Keep evidence against the log; what is kept already by this key stays as it is."""
 
     row: ConflictRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutKeyPackage:
+class PutKeyPackage(msgspec.Struct, frozen=True, kw_only=True):
     """Keep the secret of an own key package, before its public half leaves."""
 
     reference: bytes
     private: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropKeyPackage:
+class DropKeyPackage(msgspec.Struct, frozen=True, kw_only=True):
     """Delete a used or expired secret."""
 
     reference: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutProfile:
+class PutProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A verified profile of a member; encoded."""
 
     profile: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutAlarm:
+class PutAlarm(msgspec.Struct, frozen=True, kw_only=True):
     """Keep an alarm."""
 
     alarm: Alarm
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutCustody:
+class PutCustody(msgspec.Struct, frozen=True, kw_only=True):
     """Append to what is known of a room's custody."""
 
     row: CustodyRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetPerson:
+class ForgetPerson(msgspec.Struct, frozen=True, kw_only=True):
     """An organisation has forgotten a person: drop the profile, and the contents of messages that hold it."""
 
     organisation: OrgName
     subject: PersonId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropOver:
+class DropOver(msgspec.Struct, frozen=True, kw_only=True):
     """Drop the contents of a room whose time is over, as an `erase` would.
 
     Attributes:
@@ -198,15 +178,13 @@ class DropOver:
     held_since_ms: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutAuditRows:
+class PutAuditRows(msgspec.Struct, frozen=True, kw_only=True):
     """Append to the auditor's copy."""
 
     rows: tuple[AuditRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutCheckpoints:
+class PutCheckpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Keep published checkpoints in the auditor's copy; one of a size that is there takes its place.
 
     Attributes:
@@ -218,8 +196,7 @@ class PutCheckpoints:
     settled: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutStamps:
+class PutStamps(msgspec.Struct, frozen=True, kw_only=True):
     """Keep time stamps in the auditor's copy, and of their checkpoints what the copy does not have yet."""
 
     stamps: tuple[StampRow, ...]
@@ -234,23 +211,20 @@ Write: TypeAlias = (
 # ---- effects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendFrame:
+class SendFrame(msgspec.Struct, frozen=True, kw_only=True):
     """Write one encoded frame to the relay."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadMessage:
+class ReadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Read one message of the store, and what its label follows from, and give both as `inputs.MessageRead`."""
 
     room: RoomId
     envelope: EnvelopeId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disconnect:
+class Disconnect(msgspec.Struct, frozen=True, kw_only=True):
     """Close the connection.
 
     Attributes:
@@ -264,41 +238,35 @@ class Disconnect:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageChanged:
+class MessageChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: a message arrived or changed its state."""
 
     row: MessageRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomChanged:
+class RoomChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: a room appeared or changed."""
 
     row: RoomRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntentChanged:
+class IntentChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: an intent changed its state."""
 
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmRaised:
+class AlarmRaised(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: an alarm."""
 
     alarm: Alarm
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Online:
+class Online(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: logged in, control stream and all rooms caught up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlashAnnounced:
+class FlashAnnounced(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: the relay says that a `flash` stands at a place of a room; it is not here yet.
 
     Nobody signed that: what counts is the message, when it comes.
@@ -308,8 +276,7 @@ class FlashAnnounced:
     room_seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadSealed:
+class ReadSealed(msgspec.Struct, frozen=True, kw_only=True):
     """Read a piece of a sealed file that is to be uploaded and give it as `inputs.SealedRead`."""
 
     intent: str
@@ -318,15 +285,13 @@ class ReadSealed:
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropSealed:
+class DropSealed(msgspec.Struct, frozen=True, kw_only=True):
     """The sealed copy of a file is not needed any more: it is at the relay with its message, or is never sent."""
 
     attachment: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindFetched:
+class FindFetched(msgspec.Struct, frozen=True, kw_only=True):
     """Look how many chunks of an attachment of `total` bytes are here, and say it as `inputs.FetchedFound`."""
 
     intent: str
@@ -334,8 +299,7 @@ class FindFetched:
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeepPiece:
+class KeepPiece(msgspec.Struct, frozen=True, kw_only=True):
     """Keep a verified chunk behind those that are here; with the last one, compare the hash: `inputs.PieceKept`."""
 
     intent: str
@@ -345,8 +309,7 @@ class KeepPiece:
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferChanged:
+class TransferChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: so many bytes of an attachment of `total` are at the relay, or here."""
 
     attachment: bytes
@@ -361,8 +324,7 @@ Effect: TypeAlias = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Writes first, as one durable transaction; then effects, in order."""
 
     writes: tuple[Write, ...] = ()

@@ -13,9 +13,9 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar, assert_never
 
+import msgspec
 from websockets.exceptions import ConnectionClosed
 
 from amanah_client import effects as e
@@ -44,8 +44,7 @@ _ERASED: Final = model.MessageState.ERASED
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offline:
+class Offline(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: not connected.
 
     Attributes:
@@ -59,8 +58,7 @@ class Offline:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamesChanged:
+class NamesChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the faces: certificates, revocations or names were learned."""
 
 
@@ -71,8 +69,7 @@ Event: TypeAlias = (
 Listener: TypeAlias = Callable[[Event], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Queued:
+class _Queued(msgspec.Struct, frozen=True, kw_only=True):
     """An input on its way to the core.
 
     Attributes:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import structs
 
 from amanah_client.directory import Party
 from amanah_client.incident.about import Part, targets
@@ -388,7 +390,7 @@ class Feed:
             messages = self._thread(thread)
             shown = conversation(messages, self.seen(messages, seat))
             # In its thread, that it stands there need not be said.
-            return tuple(replace(one, root=None) if isinstance(one, Entry) else one for one in shown)
+            return tuple(structs.replace(one, root=None) if isinstance(one, Entry) else one for one in shown)
         window, kept_for = self.window, (spoken(), seat.me, seat.chips, seat.zone, self.members, self.times)
         if self._kept_for != kept_for:
             self._kept.clear()
@@ -403,7 +405,7 @@ class Feed:
 
     def _seen(self, board: Board, gathered: Gathered, seat: Seat) -> Seen:
         seen = gathered.seen(board, seat, self.ceiling, self.members, self.owner)
-        return replace(seen, times=self.times, stored=self._stored, most=self.most)
+        return structs.replace(seen, times=self.times, stored=self._stored, most=self.most)
 
     def _thread(self, root: EnvelopeId) -> list[Message]:
         said = self.room.board(about=[root]).messages.get(root)

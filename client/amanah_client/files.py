@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+import msgspec
+
 from amanah_client import effects as e
 from amanah_client.attaching import Attach, Fetch
 from amanah_client.message import Message
@@ -42,8 +44,7 @@ def nobody(_done: int, _of: int) -> None:
 _SUFFIXES: Final = {".pcap": "application/vnd.tcpdump.pcap", ".yar": "text/x-yara", ".yara": "text/x-yara"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomFile:
+class RoomFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that somebody attached.
 
     Attributes:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from amanah_client.model import Intent, MessageRow
 from amanah_protocol.errors import Code
 from amanah_protocol.types import EnvelopeId, RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A websocket to a relay is open.
 
     Attributes:
@@ -23,34 +23,29 @@ class Opened:
     tls_hash: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A binary message from the relay."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
     """The connection is gone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """An intent that is already durable in the store (or a HELD one that was released)."""
 
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdrawn:
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
     """A queued or held intent that a person withdrew; its id."""
 
     intent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageRead:
+class MessageRead(msgspec.Struct, frozen=True, kw_only=True):
     """Answers `effects.ReadMessage`.
 
     Attributes:
@@ -65,8 +60,7 @@ class MessageRead:
     labelling: tuple[MessageRow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedRead:
+class SealedRead(msgspec.Struct, frozen=True, kw_only=True):
     """Answers `effects.ReadSealed`; `data` is None when it is not there as it was sealed."""
 
     intent: str
@@ -74,8 +68,7 @@ class SealedRead:
     data: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedFound:
+class FetchedFound(msgspec.Struct, frozen=True, kw_only=True):
     """Answers `effects.FindFetched`: whole chunks that are here, and whether that is all, under its own hash."""
 
     intent: str
@@ -83,8 +76,7 @@ class FetchedFound:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PieceKept:
+class PieceKept(msgspec.Struct, frozen=True, kw_only=True):
     """Answers `effects.KeepPiece`.
 
     Attributes:
@@ -102,8 +94,7 @@ class PieceKept:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """Time has passed; at least once a second.
 
     Attributes:

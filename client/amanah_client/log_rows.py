@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -12,8 +11,7 @@ import msgspec
 from amanah_protocol.types import OrgName, RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogView:
+class LogView(msgspec.Struct, frozen=True, kw_only=True):
     """The newest checkpoint that was verified to continue all earlier ones."""
 
     size: int
@@ -35,8 +33,7 @@ class Quorum(StrEnum):
     """No checkpoint with a quorum was ever seen here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessedRow:
+class WitnessedRow(msgspec.Struct, frozen=True, kw_only=True):
     """The newest checkpoint on our line that a quorum of witnesses has cosigned.
 
     Attributes:
@@ -69,8 +66,7 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StampRow:
+class StampRow(msgspec.Struct, frozen=True, kw_only=True):
     """A time stamp on a published checkpoint, for the auditor's copy; not verified.
 
     Attributes:
@@ -88,8 +84,7 @@ class StampRow:
     token: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConflictRow:
+class ConflictRow(msgspec.Struct, frozen=True, kw_only=True):
     """Evidence against the log: one `log.conflict.Conflict`, encoded as evidence of its own.
 
     Attributes:
@@ -112,8 +107,7 @@ Its signatures were never looked at: it counts as a hold that is not proven, and
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
     """A time that an organisation spent in a room, by log index.
 
     Attributes:
@@ -127,8 +121,7 @@ class Presence:
     until: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nations:
+class Nations(msgspec.Struct, frozen=True, kw_only=True):
     """Which organisations were in a room, as far as its record was followed.
 
     Attributes:
@@ -160,8 +153,7 @@ class Nations:
         return tuple(nation for nation in present if nation in then)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustodyRow:
+class CustodyRow(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of a room's custody chain.
 
     Attributes:

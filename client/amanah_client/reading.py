@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from amanah_client.message import Message
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId, OrgName, PersonId
@@ -13,8 +15,7 @@ MOST_URGENT: Final = 200
 """So many urgent entries of a room are told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
     """What came behind the read mark of a room and says something to a person; own words do not count.
 
     Attributes:
@@ -28,8 +29,7 @@ class Unread:
     urgent: tuple[EnvelopeId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
     """For whom is counted.
 
     Attributes:

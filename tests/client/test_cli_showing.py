@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.causes import MEANINGS
 from amanah_client.cli import showing, terminal
@@ -401,8 +402,8 @@ def test_json_of_an_alarm_holds_its_evidence() -> None:
 
 
 def test_somebody_without_a_known_organisation_is_shown_by_what_is_known() -> None:
-    assert showing.who(replace(party(), organisation=OrgName(""))) == "Officer A (Tunis desk)"
-    assert showing.party_json(replace(party(), organisation=OrgName(""), role=None))["role"] is None
+    assert showing.who(structs.replace(party(), organisation=OrgName(""))) == "Officer A (Tunis desk)"
+    assert showing.party_json(structs.replace(party(), organisation=OrgName(""), role=None))["role"] is None
 
 
 def test_each_alert_says_from_where_to_where_how_grave_and_by_which_rule() -> None:
@@ -436,6 +437,6 @@ def test_no_field_of_an_alert_turns_the_line_that_it_stands_in(field: str) -> No
 
 
 def test_of_two_who_have_one_name_the_device_tells_which() -> None:
-    twin = replace(party("Officer A"), namesakes=True)
+    twin = structs.replace(party("Officer A"), namesakes=True)
     assert showing.who(twin) == "Officer A (646464646464), cert.example.tn"
     assert showing.who(party("Officer A")) == "Officer A, cert.example.tn"

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from amanah_client import feed as feeds
 from amanah_client.desk.frames import Frames
@@ -122,7 +123,7 @@ class World:
                 nation = one.sender.organisation
                 stored[nation] = max(one.specific.room_seq, stored.get(nation, 0))
         anew = Feed(cast("Room", self.stored))
-        return conversation(messages, replace(anew.seen(messages, eyes), stored=stored))
+        return conversation(messages, structs.replace(anew.seen(messages, eyes), stored=stored))
 
 
 ALERT = Alert(

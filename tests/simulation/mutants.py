@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client import model
@@ -373,7 +374,7 @@ class HastyShell(ClientShell):
                 self._perform(effect)
         if step.writes:
             rest = tuple(effect for effect in step.effects if not isinstance(effect, e.SendFrame))
-            self._begin(replace(step, effects=rest))
+            self._begin(structs.replace(step, effects=rest))
 
 
 @mutant("I10", "client store fails")

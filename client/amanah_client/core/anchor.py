@@ -8,8 +8,9 @@ all that lies before it, and the newest is asked for next.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from amanah_client.core import monitor
 from amanah_client.core.context import AGAIN_MS, Context
@@ -38,7 +39,7 @@ def note(ctx: Context, room: Room, entry: Entry) -> None:
         owed = owed.hung_up()
     newest = Anchor(leaf=entry.leaf.encode(), hash=entry.leaf_hash, index=entry.index, owed=owed)
     # What is asked for stays so until it is proven: commits that come faster than proofs must not put it off.
-    room.anchor = newest if waiting is None or not room.link.live else replace(waiting, newer=newest)
+    room.anchor = newest if waiting is None or not room.link.live else structs.replace(waiting, newer=newest)
 
 
 def work(ctx: Context) -> None:

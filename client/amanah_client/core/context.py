@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+import msgspec
+
 from amanah_client import effects as e
 from amanah_client.actions import Action, AuditSync, CreateRoom, Finished, SubmitControl
 from amanah_client.attaching import Attach
@@ -211,8 +213,7 @@ class Place(NamedTuple):
     envelope: EnvelopeId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """What an intent is about, as the store gave it.
 
     Attributes:

@@ -11,8 +11,9 @@ that is kept wrongly loses nothing, one that is dropped wrongly loses evidence. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client.core import login, nations
@@ -135,11 +136,11 @@ def _take(ctx: Context, room: Room, entry: frames.CustodyEntry) -> None:
         document=entry.document,
     )
     try:
-        row = replace(row, unproven=not _verify(ctx, room, row))
+        row = structs.replace(row, unproven=not _verify(ctx, room, row))
     except PeerError as error:
         ctx.alarm_for(error, room=room.id, evidence=(leaf.encode(), entry.document or b""))
         # It keeps its place, or nothing could follow it; a face shows no more than that it does not hold.
-        row = replace(row, type=FLAWED)
+        row = structs.replace(row, type=FLAWED)
     _record(room, row)
     ctx.write(e.PutCustody(row=row))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from amanah_protocol.errors import Code, VerifyError
 from amanah_protocol.group.seam import CheckCredential, Credential
 from amanah_protocol.identity import Certificate, Enrolment, decode_certificate, decode_enrolment
@@ -29,8 +31,7 @@ class NotLoggedError(VerifyError):
         super().__init__(Code.CERTIFICATE, detail)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certified:
+class Certified(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate and its place in the log."""
 
     index: int

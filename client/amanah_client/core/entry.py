@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from amanah_client.model import MessageRow, MessageState
 from amanah_protocol.envelope import Envelope, check_content, decode_envelope
@@ -12,8 +12,7 @@ from amanah_protocol.log.leaf import Leaf, LeafType
 from amanah_protocol.types import LeafHash, OrgName, RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry as delivered.
 
     Attributes:

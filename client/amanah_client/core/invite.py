@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from amanah_client.actions import Invite
 from amanah_client.core import commits
 from amanah_client.core.context import Context
@@ -157,7 +159,7 @@ def receive_packages(ctx: Context, purpose: Taken, frame: KeyPackages) -> Taken 
                 ctx.alarm_for(error, room=room.id, evidence=(taken.package,))
             else:
                 room.packages[device] = taken.package
-    return replace(purpose, devices=rest) if rest else None
+    return structs.replace(purpose, devices=rest) if rest else None
 
 
 def check_asked(devices: tuple[DeviceId, ...], frame: KeyPackages) -> tuple[DeviceId, ...]:

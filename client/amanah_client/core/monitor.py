@@ -9,8 +9,9 @@ new view with each message costs one proof at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client.core import conflicts, quorum
@@ -65,7 +66,7 @@ def note_claim(ctx: Context, claim: Claim) -> None:
     elif waiting is None:
         watch.claims[claim.line] = claim
     elif claim.size > waiting.size:
-        watch.claims[claim.line] = replace(waiting, size=claim.size, root=claim.root, sighting=claim.sighting)
+        watch.claims[claim.line] = structs.replace(waiting, size=claim.size, root=claim.root, sighting=claim.sighting)
     elif claim.size == waiting.size and claim.root != waiting.root:
         _contradict(ctx, waiting, claim)
 
@@ -140,7 +141,7 @@ def _check_owed(ctx: Context, view: LogView) -> None:
         begun_ms = watch.waited_ms if claim.waited_ms < 0 else claim.waited_ms
         since_ms = claim.due_ms if claim.unanswered >= MAX_UNANSWERED else max(claim.due_ms, asked_ms)
         if ctx.heard_ms - since_ms < OWED_MS and watch.waited_ms - begun_ms < DRAGGED_MS:
-            watch.claims[line] = claim if claim.waited_ms >= 0 else replace(claim, waited_ms=begun_ms)
+            watch.claims[line] = claim if claim.waited_ms >= 0 else structs.replace(claim, waited_ms=begun_ms)
         elif not _is_settled(ctx, claim, view):
             _owe(ctx, claim, f"since {(ctx.heard_ms - claim.due_ms) // 1000} s")
 
@@ -162,14 +163,14 @@ def lose(ctx: Context) -> None:
                     _note_unanswered(ctx, line)
             case _:
                 pass
-    watch.claims = {line: replace(claim, waited_ms=-1) for line, claim in watch.claims.items()}
+    watch.claims = {line: structs.replace(claim, waited_ms=-1) for line, claim in watch.claims.items()}
 
 
 def _note_unanswered(ctx: Context, line: bytes) -> None:
     """Whoever waits in that line by now: a larger claim stands for the one that was asked about."""
     claims = ctx.watch.claims
     if line in claims:
-        claims[line] = replace(claims[line], unanswered=claims[line].unanswered + 1)
+        claims[line] = structs.replace(claims[line], unanswered=claims[line].unanswered + 1)
 
 
 def _owe(ctx: Context, claim: Claim, how: str) -> None:
@@ -291,7 +292,7 @@ def receive_comparison(ctx: Context, purpose: Compare, frame: Path) -> None:
     larger = ctx.watch.claims.get(claim.line)
     if larger is not None:
         # It came while this one was compared; its time begins now.
-        fresh = replace(larger, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms, unanswered=0, waited_ms=-1)
+        fresh = structs.replace(larger, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms, unanswered=0, waited_ms=-1)
         ctx.watch.claims[claim.line] = fresh
     _prove(ctx, claim.size, claim.root)
 

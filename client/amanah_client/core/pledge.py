@@ -7,8 +7,9 @@ room, it vouches for the earlier ones, which are in our record by then, or overd
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from amanah_client.core import conflicts, monitor
 from amanah_client.core.conflicts import LAZY_MS, claim_of
@@ -46,7 +47,7 @@ def note(ctx: Context, room: Room, receipt: Receipt, encoded: bytes, index: int)
         # Who writes a lot asks for one proof of it all.
         again_at_ms=ctx.timer_ms + LAZY_MS if waiting is None else waiting.again_at_ms,
     )
-    room.pledge = pledge if asked is None else replace(asked, newer=pledge)
+    room.pledge = pledge if asked is None else structs.replace(asked, newer=pledge)
 
 
 def work(ctx: Context) -> None:
@@ -74,7 +75,7 @@ def work(ctx: Context) -> None:
 
 def _ask(ctx: Context, room: Room, pledge: Pledge, view: LogView) -> None:
     if pledge.asked is None:
-        pledge = room.pledge = replace(pledge, asked=ctx.owe())
+        pledge = room.pledge = structs.replace(pledge, asked=ctx.owe())
     purpose = Pledged(room=room.id, pledge=pledge, size=view.size, root=view.root, note=view.checkpoint)
     ctx.ask(purpose, lambda number: GetInclusion(request=number, index=pledge.index, size=view.size))
 
@@ -114,9 +115,9 @@ def lose(ctx: Context) -> None:
         pledge = room.pledge
         # Asked, and put off: to hang up then is no answer either.
         if pledge is not None and pledge.asked and (room.id in over or pledge.again_at_ms > ctx.timer_ms):
-            room.pledge = replace(pledge, asked=pledge.asked.hung_up(), again_at_ms=ctx.timer_ms)
+            room.pledge = structs.replace(pledge, asked=pledge.asked.hung_up(), again_at_ms=ctx.timer_ms)
         if room.link.live:
-            room.promised = {at: replace(held, owed=held.owed.hung_up()) for at, held in room.promised.items()}
+            room.promised = {at: structs.replace(held, owed=held.owed.hung_up()) for at, held in room.promised.items()}
 
 
 def _broken(ctx: Context, room: Room, purpose: Pledged, frame: Path) -> None:
@@ -138,4 +139,4 @@ def refused(ctx: Context, purpose: Pledged) -> None:
     """Later; what is never proven is overdue in time."""
     room = ctx.rooms[purpose.room]
     if room.pledge is not None:
-        room.pledge = replace(room.pledge, again_at_ms=ctx.timer_ms + AGAIN_MS)
+        room.pledge = structs.replace(room.pledge, again_at_ms=ctx.timer_ms + AGAIN_MS)

@@ -6,8 +6,9 @@ and stops nothing: else whoever silences them could silence an incident.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client.core.conflicts import claim_of
@@ -173,7 +174,7 @@ def proven(ctx: Context, size: int, root: bytes) -> None:
     ctx.witnesses.grown = {known: debt for known, debt in ctx.witnesses.grown.items() if known > size}
     if row is not None:
         # What was missed stays so until `_judge` finds that they are back.
-        offered = replace(offered, state=row.state, since_ms=row.since_ms)
+        offered = structs.replace(offered, state=row.state, since_ms=row.since_ms)
     if offered != row:
         _put(ctx, offered)
 
@@ -207,7 +208,7 @@ def _judge(ctx: Context) -> None:
     if state is before or (state is Quorum.SEEN and (not seen or (witnesses.grown and online_ms < LATE_MS))):
         return
     known = row or _none_yet(ctx)
-    _put(ctx, replace(known, state=state, since_ms=ctx.now_ms))
+    _put(ctx, structs.replace(known, state=state, since_ms=ctx.now_ms))
     ctx.alarm(Code.WITNESSES, _words(ctx, state, known))
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from amanah_client.causes import cause_of, mending_of
 from amanah_client.core import (
     anchor,
@@ -81,7 +83,7 @@ def take(ctx: Context, room: Room, frame: Delivery, fetched: dict[bytes, bytes])
     envelope = entry.envelope
     if envelope is not None:
         tree = _tree_hash(ctx, envelope)
-        entry = replace(
+        entry = structs.replace(
             entry,
             content=fetched.get(envelope.payload) or content,
             tree=None if tree is None else fetched.get(tree),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import structs
 
 from amanah_client.core.moving import Download, Upload
 from amanah_client.log_rows import AuditRow
@@ -18,8 +21,7 @@ WORN_MS: Final = 5_000
 """Time enough to answer what was owed on each of those. After as many again that are shorter still it is over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Debt:
+class Debt(msgspec.Struct, frozen=True, kw_only=True):
     """Since when the relay owes something.
 
     Attributes:
@@ -42,15 +44,14 @@ class Debt:
 
     def hung_up(self) -> Debt:
         """The same, owed still when the connection ended."""
-        return replace(self, hang_ups=self.hang_ups + 1)
+        return structs.replace(self, hang_ups=self.hang_ups + 1)
 
     def put_off(self, at_ms: int) -> Debt:
         """The same, with its time from then on."""
-        return replace(self, at_ms=at_ms)
+        return structs.replace(self, at_ms=at_ms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pledge:
+class Pledge(msgspec.Struct, frozen=True, kw_only=True):
     """What a receipt promises of an own envelope of a room, until it is proven to be in the log.
 
     Attributes:
@@ -70,62 +71,53 @@ class Pledge:
     newer: Pledge | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlPage:
+class ControlPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of the control stream."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomPage:
+class RoomPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a room."""
 
     room: RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(msgspec.Struct, frozen=True, kw_only=True):
     """The room's publish in flight."""
 
     room: RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedPiece:
+class StagedPiece(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of a content of the room's publish in flight."""
 
     room: RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentWanted:
+class ContentWanted(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of a content that did not fit its delivery."""
 
     room: RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MembershipWanted:
+class MembershipWanted(msgspec.Struct, frozen=True, kw_only=True):
     """The commits before the one that adds this device."""
 
     room: RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustodyWanted:
+class CustodyWanted(msgspec.Struct, frozen=True, kw_only=True):
     """What follows in a room's custody chain."""
 
     room: RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
     """Own key packages of one suite."""
 
     suite: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """Key packages for an invitation, in the order asked."""
 
     room: RoomId
@@ -133,31 +125,27 @@ class Taken:
     devices: tuple[DeviceId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recalled:
+class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     """Key packages of absent devices, in the order asked: is one of them back?"""
 
     room: RoomId
     devices: tuple[DeviceId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """Key packages of those who were in a wedged room, for its successor, in the order asked."""
 
     room: RoomId
     devices: tuple[DeviceId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
     """A control object of an intent."""
 
     intent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The log's own word, from whomever it came, that it had this root at this size.
 
     Attributes:
@@ -181,8 +169,7 @@ class Claim:
     waited_ms: int = -1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointWanted:
+class CheckpointWanted(msgspec.Struct, frozen=True, kw_only=True):
     """The newest checkpoint.
 
     Attributes:
@@ -192,8 +179,7 @@ class CheckpointWanted:
     behind: tuple[Claim, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
+class Advance(msgspec.Struct, frozen=True, kw_only=True):
     """The proof that a newer checkpoint continues the one held.
 
     Attributes:
@@ -207,8 +193,7 @@ class Advance:
     root_signature: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessedWanted:
+class WitnessedWanted(msgspec.Struct, frozen=True, kw_only=True):
     """The newest checkpoint that the quorum of witnesses has cosigned.
 
     Attributes:
@@ -218,15 +203,13 @@ class WitnessedWanted:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compare:
+class Compare(msgspec.Struct, frozen=True, kw_only=True):
     """The proof that a claimed head is a prefix of the checkpoint held."""
 
     claim: Claim
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """The inclusion proof of a message that is disclosed, for the checkpoint held then."""
 
     intent: str
@@ -235,8 +218,7 @@ class Proof:
     root: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantProof:
+class GrantProof(msgspec.Struct, frozen=True, kw_only=True):
     """The inclusion proof of one message of a grant, for the checkpoint that the grant was begun with."""
 
     intent: str
@@ -245,8 +227,7 @@ class GrantProof:
     index: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchored:
+class Anchored(msgspec.Struct, frozen=True, kw_only=True):
     """The inclusion proof of a room's commit, for the checkpoint held then."""
 
     room: RoomId
@@ -256,8 +237,7 @@ class Anchored:
     root: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pledged:
+class Pledged(msgspec.Struct, frozen=True, kw_only=True):
     """The inclusion proof of an own envelope that a receipt promises, for the checkpoint held then.
 
     Attributes:
@@ -275,16 +255,14 @@ class Pledged:
     note: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadFound:
+class UploadFound(msgspec.Struct, frozen=True, kw_only=True):
     """How far the upload of an intent's attachment is."""
 
     intent: str
     upload: Upload
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PieceSent:
+class PieceSent(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of that, which ends at `end`."""
 
     intent: str
@@ -292,8 +270,7 @@ class PieceSent:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PieceWanted:
+class PieceWanted(msgspec.Struct, frozen=True, kw_only=True):
     """A chunk of an attachment that an intent wants here."""
 
     intent: str
@@ -309,28 +286,24 @@ class AuditPage:
     asked_ms: int = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEdge:
+class AuditEdge(msgspec.Struct, frozen=True, kw_only=True):
     """The inclusion proof that gives the right edge of a copy that was begun before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditPrefix:
+class AuditPrefix(msgspec.Struct, frozen=True, kw_only=True):
     """The proof that the copy with these rows is a prefix of the checkpoint."""
 
     rows: tuple[AuditRow, ...]
     frontier: Frontier
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditCheckpoints:
+class AuditCheckpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Published checkpoints behind a size, for the auditor's copy."""
 
     after: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditStamps:
+class AuditStamps(msgspec.Struct, frozen=True, kw_only=True):
     """Time stamps on published checkpoints, for the auditor's copy."""
 
 
@@ -344,8 +317,7 @@ Purpose: TypeAlias = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request that is not answered: its purpose and when it was sent."""
 
     purpose: Purpose

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+from msgspec import structs
+
 from amanah_client.core.requests import Debt, Pledge
 from amanah_client.model import Circle, Intent, MessageRow, Owed, RoomRow, RoomStatus, SenderRow, Since, Stay
 from amanah_client.reasons import Reason
@@ -30,8 +33,7 @@ MAX_SEEN: Final = 8_192
 """Message ids that are kept to find doubles."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, kw_only=True):
     """A place of the record that was processed."""
 
     leaf: LeafHash
@@ -39,8 +41,7 @@ class Known:
     accepted_at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt whose entry has not been delivered yet."""
 
     receipt: Verified[Receipt]
@@ -101,8 +102,7 @@ class Custody:
     claimed: list[LegalHold] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Awaited:
+class Awaited(msgspec.Struct, frozen=True, kw_only=True):
     """A place that a signed head names and that has not been delivered; `head` is that proof of it."""
 
     room_seq: int
@@ -111,8 +111,7 @@ class Awaited:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
+class Anchor(msgspec.Struct, frozen=True, kw_only=True):
     """A commit, until it is proven to be in the log.
 
     Attributes:
@@ -137,24 +136,23 @@ class Anchor:
 
     def owing(self, debt: Debt) -> Anchor:
         """The same, waited for since then."""
-        return replace(self, owed=debt)
+        return structs.replace(self, owed=debt)
 
     def ask(self, at_ms: int) -> Anchor:
         """The same, asked for at that time."""
         owed = self.owed if self.asked else self.owed.put_off(at_ms)
-        return replace(self, owed=owed, asked=True, is_open=True)
+        return structs.replace(self, owed=owed, asked=True, is_open=True)
 
     def hung_up(self) -> Anchor:
         """The same, owed still when the connection ended."""
-        return replace(self, owed=self.owed.hung_up(), is_open=False)
+        return structs.replace(self, owed=self.owed.hung_up(), is_open=False)
 
     def again(self, at_ms: int) -> Anchor:
         """The same, not asked for before that time."""
-        return replace(self, again_at_ms=at_ms)
+        return structs.replace(self, again_at_ms=at_ms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, kw_only=True):
     """Machine-made parts of the publish in flight: they are done when it is accepted."""
 
     bodies: int = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from amanah_client.core.room import Room
 from amanah_client.model import SenderRow
@@ -15,8 +16,7 @@ MAX_VOIDED: Final = 64
 """Voided counters that are remembered of one sender."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Following:
+class Following(msgspec.Struct, frozen=True, kw_only=True):
     """How an envelope follows its sender's record.
 
     Attributes:

@@ -6,9 +6,10 @@ once and lie in the profile, so a repetition is the same bytes. A message whose 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from amanah_client import effects as e
 from amanah_client.attaching import Attach
@@ -28,8 +29,7 @@ AGAIN_MS: Final = 60_000
 PAUSE_MS: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Barred:
+class Barred(msgspec.Struct, frozen=True, kw_only=True):
     """An upload that cannot succeed, of a message in flight.
 
     Attributes:

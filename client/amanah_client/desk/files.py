@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -52,8 +52,7 @@ PIECE_S: Final = 30.0
 """Within which the next piece of a file comes; a page that was closed would else hold what it began for ever."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Brought:
+class _Brought(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a page may bring."""
 
     incoming: Incoming

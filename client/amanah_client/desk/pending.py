@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from amanah_client.model import Intent, IntentState
 from amanah_client.sdk import Client
@@ -15,8 +16,7 @@ _MOST: Final = 50
 _ENDED: Final = frozenset({IntentState.DONE, IntentState.FAILED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """What waits.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from amanah_client import effects as e
 from amanah_client.attaching import Attach, Fetch
@@ -22,8 +23,7 @@ _MOST: Final = 200
 WITHDRAWN: Final = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Move(msgspec.Struct, frozen=True, kw_only=True):
     """How far a file is.
 
     Attributes:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
+import msgspec
+
 from amanah_client.incident.binding import is_binding
 from amanah_client.incident.event import Author, Event
 from amanah_client.incident.on_board import ClockOnBoard, ClosingOnBoard, OnBoard, ProposalOnBoard, TaskOnBoard
@@ -65,8 +67,7 @@ _TO_WITHDRAW: Final = (
 """What somebody says by itself, and what of that cannot be read here; a sign or a page is about something else."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where the incident stands; None for what nobody said yet.
 
     Attributes:

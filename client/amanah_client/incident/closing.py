@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
@@ -17,8 +18,7 @@ from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.types import EnvelopeId, OrgName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownClosing:
+class ShownClosing(msgspec.Struct, frozen=True, kw_only=True):
     """The newest closing as an officer was shown it: what they sign or record is that, or nothing.
 
     Attributes:

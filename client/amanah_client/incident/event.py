@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from amanah_client.model import Struck
 from amanah_protocol import kinds
 from amanah_protocol.content.bodies import Body
@@ -13,8 +15,7 @@ from amanah_protocol.labels import Pap
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName, PersonId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Author:
+class Author(msgspec.Struct, frozen=True, kw_only=True):
     """Who wrote an entry.
 
     Attributes:

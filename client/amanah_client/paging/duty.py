@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from amanah_client.language import N_
 from amanah_protocol.labels import Precedence
 
@@ -16,8 +18,7 @@ _HORIZON_DAYS: Final = 8
 """A shift of one day in the week comes again within so many days, whatever the hour."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A program that is started, without a shell."""
 
     argv: tuple[str, ...]
@@ -41,8 +42,7 @@ class Webhook:
         return f"webhook at {self.host}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
     """An address that a mail goes to, through this machine's own mail server."""
 
     to: str
@@ -56,8 +56,7 @@ class Mail:
 Hook: TypeAlias = Command | Webhook | Mail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
+class Shift(msgspec.Struct, frozen=True, kw_only=True):
     """When somebody is on duty, week by week.
 
     Attributes:
@@ -88,8 +87,7 @@ class Shift:
         return begins, ends
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duty:
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who can be paged.
 
     Attributes:
@@ -110,8 +108,7 @@ class Duty:
         return min((max(turn[0], at) for turn in turns if turn is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step of paging.
 
     Attributes:
@@ -127,8 +124,7 @@ class Step:
     wait_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rota:
+class Rota(msgspec.Struct, frozen=True, kw_only=True):
     """What is paged for, who is paged, and how long it is waited.
 
     Attributes:

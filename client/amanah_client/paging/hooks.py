@@ -13,7 +13,6 @@ import os
 import signal
 import smtplib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.message import EmailMessage
 from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
@@ -34,8 +33,7 @@ _INHERITED: Final = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRES
 """What a program needs to sound or notify; nothing else of our environment reaches it, a passphrase least of all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """All that a hook is told.
 
     Attributes:
@@ -108,8 +106,7 @@ _ADVICE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A hook that reached nobody.
 
     Attributes:

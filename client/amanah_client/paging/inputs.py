@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from amanah_client.paging.duty import Rota, Step
 from amanah_protocol.content.page import Page, Result
@@ -13,8 +14,7 @@ from amanah_protocol.types import EnvelopeId, OrgName, PersonId, RoomId
 Person: TypeAlias = tuple[OrgName, PersonId]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A message that pages the own nation.
 
     Attributes:
@@ -35,8 +35,7 @@ class Call:
 # ---- inputs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     """A message that pages is here.
 
     Attributes:
@@ -48,31 +47,27 @@ class Arrived:
     fresh: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged:
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     """A person of the own nation acknowledged a message, at least as read."""
 
     message: EnvelopeId
     by: Person
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unacknowledged:
+class Unacknowledged(msgspec.Struct, frozen=True, kw_only=True):
     """An own acknowledgement that was on its way was refused: it does not stand in the room."""
 
     message: EnvelopeId
     by: Person
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """The room, or the own outbox, holds the record of a step of the own nation."""
 
     page: Page
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
     """The hooks of a step that was asked for have ended.
 
     Attributes:
@@ -90,15 +85,13 @@ class Ran:
     reached: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RotaChanged:
+class RotaChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Another rota holds from here on."""
 
     rota: Rota
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
     """This device is not in a room any more, or the room is closed: nothing of it can be acknowledged.
 
     It may be added again: what arrives from there rings then as before.
@@ -107,8 +100,7 @@ class Gone:
     room: RoomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """Time has passed."""
 
 
@@ -117,22 +109,19 @@ Input: TypeAlias = Arrived | Acknowledged | Unacknowledged | Told | Ran | RotaCh
 # ---- effects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ring:
+class Ring(msgspec.Struct, frozen=True, kw_only=True):
     """Ring here, until `Quiet`."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quiet:
+class Quiet(msgspec.Struct, frozen=True, kw_only=True):
     """Ring no longer for a message."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Run the hooks of a step, and give back `Ran`."""
 
     call: Call
@@ -140,8 +129,7 @@ class Run:
     again: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Tell the room."""
 
     call: Call
@@ -151,8 +139,7 @@ class Record:
     result: Result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exhausted:
+class Exhausted(msgspec.Struct, frozen=True, kw_only=True):
     """Say that all steps are used: the last one is taken again and again from here on.
 
     Attributes:

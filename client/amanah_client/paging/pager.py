@@ -16,8 +16,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, assert_never
+
+import msgspec
+from msgspec import structs
 
 from amanah_client import actions, model
 from amanah_client import effects as e
@@ -44,8 +46,7 @@ SETTLE_S: Final = 10.0
 """An acknowledgement may be on its way: nobody is paged before this device has connected, or could not for so long."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ringing:
+class Ringing(msgspec.Struct, frozen=True, kw_only=True):
     """A message that rings here.
 
     Attributes:
@@ -71,15 +72,13 @@ class Ringing:
     due_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rings:
+class Rings(msgspec.Struct, frozen=True, kw_only=True):
     """It rings."""
 
     ringing: Ringing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """It rings no longer for a message.
 
     Attributes:
@@ -93,8 +92,7 @@ class Ended:
     answered: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
+class Called(msgspec.Struct, frozen=True, kw_only=True):
     """A step was taken.
 
     Attributes:
@@ -116,8 +114,7 @@ class Called:
     failures: tuple[Failure, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NobodyElse:
+class NobodyElse(msgspec.Struct, frozen=True, kw_only=True):
     """All steps are used; the last one is taken again and again.
 
     Attributes:
@@ -131,8 +128,7 @@ class NobodyElse:
     whom: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotRecorded:
+class NotRecorded(msgspec.Struct, frozen=True, kw_only=True):
     """A step was taken, and the room cannot be told.
 
     Attributes:
@@ -144,8 +140,7 @@ class NotRecorded:
     problem: AmanahError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renamed:
+class Renamed(msgspec.Struct, frozen=True, kw_only=True):
     """A room that the rota names has another title; it pages as before.
 
     Attributes:
@@ -469,4 +464,4 @@ class Pager:
 
 def _alone(rota: Rota) -> Rota:
     """The same, with nobody to page: what a process does that only rings."""
-    return replace(rota, people=(), backup=None)
+    return structs.replace(rota, people=(), backup=None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+import msgspec
 
 from amanah_client.message import Message, event_of
 from amanah_client.model import Namer, RoomRow, RoomStatus
@@ -24,8 +25,7 @@ _CALLING: Final = frozenset({Kind.MESSAGE, Kind.ALERT})
 Meaning: TypeAlias = i.Arrived | i.Acknowledged | i.Told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """The desk that is paged.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from amanah_client.incident import duties
 from amanah_client.incident.board import Board
@@ -31,8 +32,7 @@ NO_TIMES: Final = Nations()
 """Where it is not known since when nations are in a room: all of them count."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskLine:
+class TaskLine(msgspec.Struct, frozen=True, kw_only=True):
     """A task.
 
     Attributes:
@@ -65,8 +65,7 @@ class TaskLine:
     late: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionLine:
+class DecisionLine(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal, or what was decided.
 
     Attributes:
@@ -105,8 +104,7 @@ class DecisionLine:
     closable: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockLine:
+class ClockLine(msgspec.Struct, frozen=True, kw_only=True):
     """A joint time.
 
     Attributes:
@@ -151,8 +149,7 @@ class ClockLine:
     pap: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duty:
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
     """A duty to notify, that runs from when the first party became aware.
 
     Attributes:
@@ -170,8 +167,7 @@ class Duty:
     share: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandoverLine:
+class HandoverLine(msgspec.Struct, frozen=True, kw_only=True):
     """A note at a change of shift.
 
     Attributes:
@@ -185,8 +181,7 @@ class HandoverLine:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoardView:
+class BoardView(msgspec.Struct, frozen=True, kw_only=True):
     """What a room's entries come to.
 
     Attributes:

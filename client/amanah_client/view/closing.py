@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from amanah_client.incident.board import Board
 from amanah_client.incident.closing import ShownClosing
@@ -27,8 +28,7 @@ _FACTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosingLine:
+class ClosingLine(msgspec.Struct, frozen=True, kw_only=True):
     """The newest closing of a room.
 
     Attributes:

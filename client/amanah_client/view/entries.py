@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
 from amanah_client.view.people import Who
 from amanah_client.view.runs import Block
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayBreak:
+class DayBreak(msgspec.Struct, frozen=True, kw_only=True):
     """A new day, in UTC.
 
     Attributes:
@@ -22,8 +22,7 @@ class DayBreak:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the system: who came, who left, what was disclosed.
 
     Attributes:
@@ -46,8 +45,7 @@ class Notice:
     tone: Literal["quiet", "readers", "alarm"] = "quiet"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prose:
+class Prose(msgspec.Struct, frozen=True, kw_only=True):
     """What a person wrote.
 
     Attributes:
@@ -64,8 +62,7 @@ class Prose:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
     """What is not shown: withdrawn, erased, unreadable, or of a newer version.
 
     Attributes:
@@ -82,8 +79,7 @@ class Gone:
     was: Content | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertGroup:
+class AlertGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts that say the same.
 
     Attributes:
@@ -101,8 +97,7 @@ class AlertGroup:
     flows: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertCard:
+class AlertCard(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts of a machine.
 
     Attributes:
@@ -121,8 +116,7 @@ class AlertCard:
     adds_up: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandingCard:
+class StandingCard(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody said where the incident stands, or left a note to who comes.
 
     Attributes:
@@ -139,8 +133,7 @@ class StandingCard:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileCard:
+class FileCard(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody handed over a file.
 
     Attributes:
@@ -172,8 +165,7 @@ class FileCard:
 Content: TypeAlias = Prose | Gone | AlertCard | TaskLine | DecisionLine | ClockLine | StandingCard | FileCard
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """What an entry answers.
 
     Attributes:
@@ -189,8 +181,7 @@ class Quote:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reactions:
+class Reactions(msgspec.Struct, frozen=True, kw_only=True):
     """One sign on a message.
 
     Attributes:
@@ -204,8 +195,7 @@ class Reactions:
     mine: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged:
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     """How far the nations have acknowledged a message.
 
     Attributes:
@@ -227,8 +217,7 @@ class Acknowledged:
     ours: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """How far an own message has come.
 
     Attributes:
@@ -244,8 +233,7 @@ class Delivery:
     english: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Something that somebody said.
 
     Attributes:

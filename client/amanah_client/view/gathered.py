@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from amanah_client.directory import Party
 from amanah_client.incident.board import Board
 from amanah_client.log_rows import Nations
@@ -15,8 +17,7 @@ from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, OrgName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class Room(msgspec.Struct, frozen=True, kw_only=True):
     """What a window is seen against.
 
     Attributes:
@@ -40,9 +41,9 @@ class Room:
     owner: OrgName | None
     nations: tuple[OrgName, ...]
     messages: Mapping[EnvelopeId, Message]
-    times: Nations = field(default_factory=Nations)
-    stored: Mapping[OrgName, int] = field(default_factory=dict)
-    counts: Mapping[EnvelopeId, kinds.Counts] = field(default_factory=dict)
+    times: Nations = msgspec.field(default_factory=Nations)
+    stored: Mapping[OrgName, int] = msgspec.field(default_factory=dict)
+    counts: Mapping[EnvelopeId, kinds.Counts] = msgspec.field(default_factory=dict)
     most: int | None = None
 
     def sealed_for(self, message: Message) -> tuple[OrgName, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import structs
 
 from amanah_client.directory import Party
 from amanah_client.language import gettext as _
@@ -29,8 +31,7 @@ def chips(names: Iterable[OrgName | str]) -> dict[str, str]:
     return {name: end if len(end) == 2 and told.count(end) == 1 else name for name, end in ends.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
+class Who(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody, or some machine.
 
     Attributes:
@@ -56,8 +57,7 @@ class Who:
     machine: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class Seat(msgspec.Struct, frozen=True, kw_only=True):
     """Whose eyes see a room.
 
     Attributes:
@@ -130,8 +130,7 @@ def _note(party: Party) -> str:
     return _digits(party) if party.namesakes else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody, or some machine, in a room.
 
     Attributes:
@@ -147,8 +146,7 @@ class Person:
     others: tuple[Person, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nation:
+class Nation(msgspec.Struct, frozen=True, kw_only=True):
     """A nation in a room.
 
     Attributes:
@@ -208,7 +206,7 @@ def _device(party: Party, seat: Seat) -> Person:
     """One of several devices of somebody, by its digits."""
     who, digits = seat.who(party), _digits(party)
     note = digits if who.note in {"", digits} else words.joined((digits, who.note))
-    return Person(who=replace(who, note=note), devices=(who.device,), counted=words.devices(1))
+    return Person(who=structs.replace(who, note=note), devices=(who.device,), counted=words.devices(1))
 
 
 def _digits(party: Party) -> str:

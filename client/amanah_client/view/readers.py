@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from amanah_client.directory import Party
 from amanah_client.language import gettext as _
@@ -17,8 +18,7 @@ _MOST_NAMED: Final = 3
 """Of more people than that, the nations are named."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readers:
+class Readers(msgspec.Struct, frozen=True, kw_only=True):
     """Who can read what is sent now.
 
     Attributes:
@@ -66,8 +66,7 @@ def readers(members: Collection[Party], seat: Seat) -> Readers:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
     """A label of a room, and whether it is offered for what is said there.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from amanah_client.language import gettext as _
 from amanah_client.language import pgettext
@@ -30,8 +31,7 @@ def unmet(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(told % {"name": words.value(name)} for name in names)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RingLine:
+class RingLine(msgspec.Struct, frozen=True, kw_only=True):
     """A message that rings.
 
     Attributes:
@@ -69,8 +69,7 @@ class RingLine:
     drill: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rang:
+class Rang(msgspec.Struct, frozen=True, kw_only=True):
     """What rings, for one page.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from amanah_client.language import gettext as _
 from amanah_client.model import Rekey, RoomRow, RoomStatus
@@ -18,8 +19,7 @@ _ENDED: Final = frozenset({"resolved", "closed"})
 _BY_SEVERITY: Final = {name.name.lower(): -int(name) for name in Severity}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomLine:
+class RoomLine(msgspec.Struct, frozen=True, kw_only=True):
     """A room in the list.
 
     Attributes:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
+import msgspec
+
 from amanah_client.view.indicators import defanged, find_indicators
 from amanah_client.visible import shown
 
@@ -24,8 +26,7 @@ _CODE: Final = re.compile(r"`[^`\n]++`")
 _MARKS: Final = re.compile(r"\*\*|\*|_")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of one kind.
 
     Attributes:
@@ -43,8 +44,7 @@ class Run:
     indicator: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(msgspec.Struct, frozen=True, kw_only=True):
     """A paragraph, a block of code, a quote, or a list.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from amanah_client.language import ENGLISH, ngettext, number, pgettext, spoken
 from amanah_client.language import gettext as _
@@ -16,8 +17,7 @@ from amanah_client.visible import shown
 from amanah_protocol.errors import MEANINGS, AmanahError, Code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """How the log stands.
 
     Attributes:
@@ -33,8 +33,7 @@ class Trust:
     steps: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, kw_only=True):
     """How the connection stands.
 
     Attributes:
@@ -114,8 +113,7 @@ def line(problem: AmanahError | None, *, online: bool, following: bool, waiting:
     return Line(text=_("Connecting, %(queued)s", queued=queued), online=False, waiting=waiting)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warned:
+class Warned(msgspec.Struct, frozen=True, kw_only=True):
     """An alarm, for people.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from amanah_client import actions
 from amanah_client.attaching import Attach, Fetch
@@ -19,8 +20,7 @@ from amanah_client.view.why import why
 _EXCERPT_CHARS: Final = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingLine:
+class WaitingLine(msgspec.Struct, frozen=True, kw_only=True):
     """One of these.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from amanah_client import reasons
 from amanah_client.language import ENGLISH, ngettext, pgettext, spoken
@@ -15,8 +16,7 @@ from amanah_client.reasons import Reason
 from amanah_client.view import words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
+class Why(msgspec.Struct, frozen=True, kw_only=True):
     """It as a clause, to stand in a sentence.
 
     Attributes:

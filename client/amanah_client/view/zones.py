@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from amanah_client.language import gettext as _
 from amanah_client.view import words
@@ -23,8 +24,7 @@ _AS_DOMAIN: Final = {"GB": "UK"}
 """Where the domain of a country is not its code of ISO 3166."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Local:
+class Local(msgspec.Struct, frozen=True, kw_only=True):
     """A time where a party is.
 
     Attributes:

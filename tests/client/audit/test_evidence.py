@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from amanah_client import effects as e
 from amanah_client.audit import local
@@ -177,7 +178,7 @@ def test_statements_hold_by_the_keys_of_their_day_and_the_policy_says_which_are_
 def test_of_many_contradictions_the_first_and_the_newest_are_kept(profile: Profile) -> None:
     for number in range(40):
         row = ConflictRow(key=b"%32d" % number, at_ms=number, evidence=b"evidence")
-        profile.store.commit((e.PutConflict(row=row), e.PutConflict(row=replace(row, at_ms=99))))
+        profile.store.commit((e.PutConflict(row=row), e.PutConflict(row=structs.replace(row, at_ms=99))))
     assert [row.at_ms for row in profile.store.conflicts()] == [0, *range(25, 40)]
     assert profile.store.snapshot().conflicts[1] == (b"%32d" % 25, 25)
     assert evidence_rows_refused(profile.store.conflicts()[:0])
@@ -229,10 +230,10 @@ def test_witnesses_that_cosigned_another_log_than_the_copy_cannot_be_overlooked(
     assert code == 5
     assert "THE COPY HAS ANOTHER ROOT AT THAT SIZE" in " ".join(out.split())
     assert "witnesses" in err
-    profile.store.commit((e.PutWitnessed(row=replace(cosigned(9), size=TOLD.log.size + 1)),))
+    profile.store.commit((e.PutWitnessed(row=structs.replace(cosigned(9), size=TOLD.log.size + 1)),))
     assert "beyond this copy" in audit("verify")[1]
     assert local.cosigned(profile.store) is not None
-    profile.store.commit((e.PutWitnessed(row=replace(cosigned(9), size=0, cosignatures=())),))
+    profile.store.commit((e.PutWitnessed(row=structs.replace(cosigned(9), size=0, cosignatures=())),))
     assert local.cosigned(profile.store) is None
 
 
@@ -246,7 +247,7 @@ def test_the_standing_is_said_in_words(profile: Profile) -> None:
     assert replace(said, quorum=0).verified == "log verified to 12; the roster asks for no witnesses"
     said = replace(said, witnessed=cosigned(9))
     assert said.verified == f"{WORDS}; 3 leaves more are not cosigned yet"
-    assert replace(said, log=replace(view, size=9)).verified == WORDS
+    assert replace(said, log=structs.replace(view, size=9)).verified == WORDS
     assert (said.missed, said.evidence) == ("", "")
     assert "late" in replace(said, witnessed=cosigned(9, state=Quorum.LATE)).missed
     assert "quorum" in replace(said, witnessed=cosigned(9, state=Quorum.MISSING)).missed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from msgspec import structs
@@ -101,7 +100,7 @@ async def test_a_copy_with_another_root_than_witnesses_saw_takes_over_the_head(m
     store = site.console.profile.store
     row = store.witnessed()
     assert row is not None
-    store.commit((e.PutWitnessed(row=replace(row, size=50, root=bytes(32))),))
+    store.commit((e.PutWitnessed(row=structs.replace(row, size=50, root=bytes(32))),))
     site.console.verify()
     site.console.wait()
     said = await site.said("/rooms")
@@ -113,7 +112,7 @@ async def heads(site: Site, **changes: object) -> str:
     store = site.console.profile.store
     row = store.witnessed()
     assert row is not None
-    store.commit((e.PutWitnessed(row=replace(row, **changes)),))  # type: ignore[arg-type]  # fields by name
+    store.commit((e.PutWitnessed(row=structs.replace(row, **changes)),))
     site.console.verify()
     site.console.wait()
     return await site.said("/")

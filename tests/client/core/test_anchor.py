@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.core import anchor, monitor
 from amanah_client.core.requests import Anchored, CheckpointWanted
@@ -181,7 +181,7 @@ def test_what_a_member_saw_is_owed_where_a_larger_log_is_put_off_for_ever(stage:
         else [frame]
     )
     said = claim(9_999, bytes(32))
-    monitor.note_claim(ctx, replace(said, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    monitor.note_claim(ctx, structs.replace(said, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
     stage.wait(200_000)
     assert a.codes() == []
     stage.wait(150_000)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from amanah_client import actions, model
 from amanah_client.core import disclose, quorum
@@ -70,7 +69,7 @@ def test_what_an_earlier_quorum_cosigned_counts_for_nothing(stage: Stage) -> Non
     ctx = client.core._ctx  # noqa: SLF001 - as after a roster with other witnesses
     row = row_of(client)
     head = decode_note(row.note)
-    ctx.witnesses.row = replace(row, note=Note(text=head.text, signatures=head.signatures[:2]).encode())
+    ctx.witnesses.row = structs.replace(row, note=Note(text=head.text, signatures=head.signatures[:2]).encode())
     assert quorum.cosigned(ctx) is None
     ctx.witnesses.row = row
     assert quorum.cosigned(ctx) == row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client import actions
 from amanah_client.cli.showing_custody import custody_json
@@ -141,7 +142,7 @@ def test_what_an_earlier_version_took_for_over_binds_again_too(watched: Watched)
     placed(watched)
     roster_of(watched)
     late = newcomer(watched)
-    late.store.custody = [replace(row, type=LAPSED) for row in late.store.custody]
+    late.store.custody = [structs.replace(row, type=LAPSED) for row in late.store.custody]
     late.restart()
     assert held_since(late, watched.room) is None
     late.connect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -228,8 +227,8 @@ def test_hanging_up_shows_no_log_that_the_relay_has_signed(
     ctx = ctx_of(a)
     leave_unanswered(a, CheckpointWanted)
     sighting = Sighting(statement=Statement(form=Form.RECEIPT, data=b"signed"), way=Way.RECEIPT, at_ms=a.now_ms)
-    said = replace(claim(9_999, bytes(32)), line=b"receipt", sighting=sighting)
-    monitor.note_claim(ctx, replace(said, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    said = structs.replace(claim(9_999, bytes(32)), line=b"receipt", sighting=sighting)
+    monitor.note_claim(ctx, structs.replace(said, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
     hang_up(stage, a, 9, after_ms=20_000)
     assert a.codes() == []
     hang_up(stage, a, 2, after_ms=20_000)

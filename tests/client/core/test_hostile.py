@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client import actions, inputs, model
 from amanah_client.core import packages
@@ -63,7 +64,7 @@ def test_who_may_not_send_removes_nobody_and_goes_on_reading(stage: Stage, block
     c = stage.online("C", of=SN)
     invite(a, room, c)
     if blocks == "certificate":
-        a.core._ctx.directory.devices[a.device.id].certificates[0] = replace(  # noqa: SLF001 - its time runs out
+        a.core._ctx.directory.devices[a.device.id].certificates[0] = structs.replace(  # noqa: SLF001 - its time runs out
             a.core._ctx.directory.devices[a.device.id].certificates[0],  # noqa: SLF001 - as above
             certificate=replace(a.device.certificate, not_after_ms=stage.relay.now_ms),
         )

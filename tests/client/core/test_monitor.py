@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client import inputs, model
 from amanah_client.core import monitor
@@ -323,7 +323,7 @@ def claimed(stage: Stage, client: Client) -> None:
     """A member's word about the log, true and not yet proven."""
     ctx = client.core._ctx  # noqa: SLF001 - claims without messages
     ctx.watch.proven.pop(6, None)
-    said = replace(claim(6, root_at(stage, 6)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms)
+    said = structs.replace(claim(6, root_at(stage, 6)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms)
     monitor.note_claim(ctx, said)
     client.tick()
 
@@ -424,7 +424,7 @@ def test_a_relay_that_answers_slowly_owes_nothing_until_it_drags_the_whole_line_
     ctx.watch.proven.clear()
     for size in range(1, CLAIMS):
         one = claim(size, root_at(stage, size))
-        monitor.note_claim(ctx, replace(one, line=b"%d" % size, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+        monitor.note_claim(ctx, structs.replace(one, line=b"%d" % size, since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
     a.tick()
     while ctx.watch.claims and not a.codes():
         stage.wait(took_ms)
@@ -439,7 +439,7 @@ def test_who_shows_a_larger_log_each_time_puts_no_comparison_off(stage: Stage) -
     a, b, _room = two(stage)
     other = create(b)
     ctx = a.core._ctx  # noqa: SLF001 - claims without messages
-    monitor.note_claim(ctx, replace(claim(6, bytes(32)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    monitor.note_claim(ctx, structs.replace(claim(6, bytes(32)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
     late: list[frames.Frame] = []
     a.toward = keep(late, frames.Checkpoint)
     for number in range(20):
@@ -456,7 +456,7 @@ def test_a_relay_that_hangs_up_instead_of_showing_so_large_a_log_owes_the_proof(
     a, _b, _room = two(stage)
     a.outward = keep([], frames.GetCheckpoint)
     ctx = a.core._ctx  # noqa: SLF001 - claims without messages
-    monitor.note_claim(ctx, replace(claim(99, bytes(32)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
+    monitor.note_claim(ctx, structs.replace(claim(99, bytes(32)), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms))
     for _ in range(monitor.MAX_UNANSWERED):
         stage.wait(5_000)
         assert a.store.alarms == []
@@ -582,7 +582,7 @@ def test_what_we_hold_ourselves_by_now_is_owed_by_nobody(stage: Stage) -> None:
     ctx = a.core._ctx  # noqa: SLF001 - a claim without a message
     view = ctx.log
     assert view is not None
-    said = replace(claim(view.size, view.root), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms)
+    said = structs.replace(claim(view.size, view.root), since_ms=ctx.timer_ms, due_ms=ctx.timer_ms)
     ctx.watch.claims[said.line] = said
     ctx.watch.busy, ctx.watch.asked_ms = True, ctx.timer_ms
     stage.wait(monitor.OWED_MS + 5_000)

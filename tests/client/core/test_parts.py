@@ -454,7 +454,7 @@ def test_a_claim_that_was_proven_meanwhile_needs_no_request(stage: Stage) -> Non
     ctx = ctx_of(a)
     asked: list[frames.Frame] = []
     a.outward = keep(asked, frames.GetConsistency)
-    ctx.watch.claims[b"x"] = replace(claim_in(ctx, 1, b"\1" * 32), line=b"x")
+    ctx.watch.claims[b"x"] = structs.replace(claim_in(ctx, 1, b"\1" * 32), line=b"x")
     ctx.watch.proven[1] = b"\1" * 32
     a.tick()
     assert (asked, ctx.watch.claims, a.codes()) == ([], {}, [])
@@ -479,7 +479,7 @@ def test_a_checkpoint_of_a_key_that_the_roster_no_longer_names_is_passed_on_to_n
     assert monitor.view_of(ctx) is not None
     stranger = NoteSigner(name=ORIGIN, key=key_of("another log"))
     note = sign_checkpoint(Checkpoint(origin=ORIGIN, size=ctx.log.size, root=ctx.log.root), stranger)
-    ctx.log = replace(ctx.log, checkpoint=note)
+    ctx.log = structs.replace(ctx.log, checkpoint=note)
     assert monitor.view_of(ctx) is None
 
 

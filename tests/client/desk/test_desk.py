@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client.sdk import Client
 from amanah_protocol.content.alert import Severity
@@ -44,7 +44,7 @@ async def test_who_it_is_reaches_a_page_that_was_open_before_its_certificate_was
     page, client = sitting.page, sitting.two.a
     before = client.party(client.me)
     assert page.told["me"]["name"] == before.name
-    monkeypatch.setattr(client, "party", lambda _device: replace(before, name="Read by now"))
+    monkeypatch.setattr(client, "party", lambda _device: structs.replace(before, name="Read by now"))
     await sitting.two.theirs.send("something that is pushed")
     await page.until(lambda: page.told["me"]["name"] == "Read by now")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client import actions
 from amanah_client.directory import Directory, Party
@@ -214,7 +214,7 @@ async def test_a_label_above_what_a_reader_is_certified_for_is_not_offered(
 
     def certified_anew(self: Directory, device: DeviceId, **more: Any) -> Party:  # noqa: ANN401 - as it is asked
         found = party(self, device, **more)
-        return replace(found, ceiling=Label.GREEN) if device == theirs else found
+        return structs.replace(found, ceiling=Label.GREEN) if device == theirs else found
 
     monkeypatch.setattr(Directory, "party", certified_anew)
     # A certificate that is new in the log: what is known of members is read again.

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from amanah_client.incident import board as rules
 from amanah_client.incident.board import Board
@@ -225,10 +226,10 @@ def test_what_is_recorded_is_the_closing_that_was_shown_with_the_signatures_that
     # By the time it is over one of them says otherwise, or another closing was asked for: nobody has seen that.
     over_ms = CLOSES_MS + 1
     with pytest.raises(SpokenError, match="is not what you were shown"):
-        record(told.board, now_ms=over_ms, shown=replace(seen, signed=(MA,)))
+        record(told.board, now_ms=over_ms, shown=structs.replace(seen, signed=(MA,)))
     ask(told)
     with pytest.raises(SpokenError, match="is not what you were shown"):
-        record(told.board, now_ms=over_ms, shown=replace(seen, signed=()))
+        record(told.board, now_ms=over_ms, shown=structs.replace(seen, signed=()))
     assert record(told.board, now_ms=over_ms).nations == ()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from amanah_client.paging.duty import Duty, Rota, Shift
 from tests.client.paging.calls import ANALYST, BACKUP, HOOK
@@ -82,7 +82,7 @@ def test_on_a_day_without_anybody_the_next_to_come_is_paged() -> None:
 
 
 def test_without_people_the_backup_team_alone_and_without_both_nobody() -> None:
-    backup = replace(ROTA, people=())
+    backup = structs.replace(ROTA, people=())
     assert [step.whom for step in backup.steps(0)] == ["the desk", "Backup team"]
     assert backup.pages
     assert [step.whom for step in Rota().steps(0)] == ["the desk"]

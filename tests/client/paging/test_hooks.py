@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from amanah_client.paging import hooks
 from amanah_client.paging.duty import Command, Duty, Hook, Mail, Rota, Webhook
@@ -192,7 +193,7 @@ def mail(*, refuses: bool = False) -> tuple[Failure | None, list[str]]:
 
     async def main() -> Failure | None:
         async with mail_server(received, refuses=refuses) as port:
-            rota = replace(ROTA, mail_via=f"smtp:{port}")
+            rota = structs.replace(ROTA, mail_via=f"smtp:{port}")
             return (await run_hooks((Mail(to="night@cert.example.tn"),), NOTICE, rota))[0]
 
     return asyncio.run(main()), received
@@ -211,7 +212,7 @@ def test_a_mail_that_is_refused_or_finds_no_server_says_so() -> None:
     refused, _ = mail(refuses=True)
     assert refused is not None
     assert (refused.hook, refused.trouble) == ("mail to night@cert.example.tn", Trouble.REFUSED)
-    (away,) = run(Mail(to="night@cert.example.tn"), rota=replace(ROTA, mail_via=f"smtp:{free_port()}"))
+    (away,) = run(Mail(to="night@cert.example.tn"), rota=structs.replace(ROTA, mail_via=f"smtp:{free_port()}"))
     assert away is not None
     assert away.trouble is Trouble.UNREACHABLE
 
@@ -219,7 +220,7 @@ def test_a_mail_that_is_refused_or_finds_no_server_says_so() -> None:
 def test_a_mail_goes_through_a_program_like_sendmail(tmp_path: Path) -> None:
     out = tmp_path / "out"
     program = script(tmp_path, f'{{ echo "$@"; cat; }} > {out}')
-    assert run(Mail(to="night@cert.example.tn"), rota=replace(ROTA, mail_via=program)) == (None,)
+    assert run(Mail(to="night@cert.example.tn"), rota=structs.replace(ROTA, mail_via=program)) == (None,)
     lines = out.read_text().splitlines()
     assert lines[0] == "-oi -t"
     assert "To: night@cert.example.tn" in lines

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from amanah_client.paging import inputs as i
 from amanah_client.paging.duty import DESK, Rota
@@ -78,7 +78,7 @@ def test_a_page_goes_from_the_desk_to_who_is_on_duty_to_the_backup_team_and_repe
     for again in (1, 2):
         run = desk.run(400)
         assert (run.step.whom, run.step.number, run.again) == (BACKUP.name, 2, again)
-        assert desk.take(ended(run, reached=True)) == (replace(recorded, again=again), exhausted)
+        assert desk.take(ended(run, reached=True)) == (structs.replace(recorded, again=again), exhausted)
     assert desk.states == [State.REPEATING]
 
 
@@ -292,7 +292,10 @@ STEPS: st.SearchStrategy[tuple[str, Any]] = st.one_of(
     ),
     st.tuples(st.just("end"), st.booleans()),
     st.tuples(st.just("pass"), st.sampled_from((0, 1, 100, 200, 400, CALL_TIMEOUT_MS))),
-    st.tuples(st.just("rota"), st.sampled_from((ROTA, ALONE, replace(ROTA, backup=None), replace(ROTA, people=())))),
+    st.tuples(
+        st.just("rota"),
+        st.sampled_from((ROTA, ALONE, structs.replace(ROTA, backup=None), structs.replace(ROTA, people=()))),
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from amanah_client.cli.watching import told_json
 from amanah_client.message import Message
@@ -72,7 +73,7 @@ def message_of(sealed: Sealed, precedence: Precedence) -> Message:
     """A message of another nation that pages."""
     made = entry(sealed.body, precedence=precedence)
     state = MessageState.UNREADABLE if sealed.body is None else MessageState.STORED
-    sender = replace(made.sender, name=sealed.name)
+    sender = structs.replace(made.sender, name=sealed.name)
     return replace(made, label=sealed.label, pap=sealed.pap, sender=sender, state=state)
 
 
@@ -119,7 +120,7 @@ def test_a_notice_that_names_the_room_would_be_seen(monkeypatch: pytest.MonkeyPa
     made = hooks.notice_of
 
     def naming(room: RoomId, precedence: Precedence, *, count: int, step: int, drill: bool) -> Notice:
-        return replace(made(room, precedence, count=count, step=step, drill=drill), room=sealed.title)
+        return structs.replace(made(room, precedence, count=count, step=step, drill=drill), room=sealed.title)
 
     monkeypatch.setattr(hooks, "notice_of", naming)
     found = told(sealed, Precedence.FLASH, 1, 1, drill=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec import structs
 
 from amanah_client import actions, model
 from amanah_client import effects as e
@@ -48,7 +49,7 @@ ROTA: Final = Rota(
     step_wait_ms=50,
     repeat_wait_ms=50,
 )
-SLOW: Final = replace(ROTA, desk_wait_ms=86_400_000)
+SLOW: Final = structs.replace(ROTA, desk_wait_ms=86_400_000)
 
 
 class Circle:
@@ -272,7 +273,7 @@ def test_of_two_processes_of_a_profile_one_runs_hooks_and_the_other_takes_over(c
 
 
 def test_who_takes_over_knows_of_a_step_that_the_room_was_not_told_yet(circle: Circle) -> None:
-    message, rota = circle.flash(), replace(SLOW, step_wait_ms=SLOW.desk_wait_ms)
+    message, rota = circle.flash(), structs.replace(SLOW, step_wait_ms=SLOW.desk_wait_ms)
 
     async def main() -> None:
         async with desk(circle.rabat, rota) as here:
@@ -399,7 +400,7 @@ def test_a_word_that_is_refused_to_another_process_of_the_profile_rings_again(ci
 def test_a_rota_names_rooms_and_one_that_fits_none_is_told(circle: Circle) -> None:
     async def main() -> None:
         async with await Client.open(circle.rabat, connect=False) as client:
-            pager = p.Pager(client, replace(ALONE, rooms=(ROOM, "Fishing wave")))
+            pager = p.Pager(client, structs.replace(ALONE, rooms=(ROOM, "Fishing wave")))
             assert pager.unknown_rooms() == ("Fishing wave",)
 
     asyncio.run(main())
@@ -423,7 +424,10 @@ async def renamed(tunis: Client, here: Desk, title: str) -> AsyncIterator[None]:
 
 def test_a_room_of_the_rota_that_its_owner_renames_is_told_and_rings_as_before(circle: Circle) -> None:
     async def main() -> None:
-        async with desk(circle.rabat, replace(ALONE, rooms=(ROOM,))) as here, await Client.open(circle.tunis) as tunis:
+        async with (
+            desk(circle.rabat, structs.replace(ALONE, rooms=(ROOM,))) as here,
+            await Client.open(circle.tunis) as tunis,
+        ):
             await tunis.online(WAIT_S)
             async with renamed(tunis, here, "Harbour"):
                 told = await here.until(lambda told: isinstance(told, p.Renamed))
@@ -433,14 +437,14 @@ def test_a_room_of_the_rota_that_its_owner_renames_is_told_and_rings_as_before(c
                 await here.rings(intent.envelope)
                 await here.pager.acknowledge(intent.envelope)
                 # As a program does that is started now.
-                assert p.Pager(here.client, replace(ALONE, rooms=(ROOM, "Port"))).unknown_rooms() == ("Port",)
+                assert p.Pager(here.client, structs.replace(ALONE, rooms=(ROOM, "Port"))).unknown_rooms() == ("Port",)
 
     asyncio.run(main())
 
 
 def test_a_room_that_gets_a_title_of_the_rota_rings_for_what_nobody_answered(circle: Circle) -> None:
     async def main() -> None:
-        rota = replace(ALONE, rooms=("Port authority",))
+        rota = structs.replace(ALONE, rooms=("Port authority",))
         async with desk(circle.rabat, rota) as here, await Client.open(circle.tunis) as tunis:
             await tunis.online(WAIT_S)
             intent = await tunis.room(ROOM).send("now", precedence=Precedence.FLASH, timeout_s=WAIT_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.message import Message
 from amanah_client.model import MessageState, Namer, RoomRow, RoomStatus, Stay
@@ -42,7 +43,7 @@ def entry(
     precedence: Precedence = Precedence.ROUTINE,
 ) -> Message:
     made = message(body, specific)
-    return replace(made, sender=replace(made.sender, organisation=of, role=role), precedence=precedence)
+    return replace(made, sender=structs.replace(made.sender, organisation=of, role=role), precedence=precedence)
 
 
 def is_called(of: Message, room: RoomRow = IN, desk: Desk = DESK) -> bool:

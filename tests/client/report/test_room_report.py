@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from amanah_client.incident import board as rules
 from amanah_client.incident.board import Fold
@@ -153,7 +154,7 @@ def test_who_acknowledged_stands_at_what_was_acknowledged(worked: Talk) -> None:
 
 
 def test_a_bots_acknowledgement_is_no_source_of_its_nations(worked: Talk) -> None:
-    bot = replace(B, device=DeviceId(b"b" * 32), role=Role.BOT)
+    bot = structs.replace(B, device=DeviceId(b"b" * 32), role=Role.BOT)
     asked = worked.say(A, Text(text="Who acts?", asks=Grade.ACTING))
     of_bot = worked.show(bot, kinds.Ack(grade=Grade.ACTING, envelope=asked))
     place = len(worked.messages) - 1

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from amanah_client.language import Language, speaking
 from amanah_client.model import Cause, MessageState
 from amanah_client.standing import Standing
@@ -147,7 +149,7 @@ def _board() -> Iterator[str]:
 
 
 def _sheet(told: Told) -> list[Row]:
-    view = board_view(told.board, replace(seat(), zone=ZoneInfo("Africa/Tunis")), NATIONS)
+    view = board_view(told.board, structs.replace(seat(), zone=ZoneInfo("Africa/Tunis")), NATIONS)
     blocks = panels.board(view, readers(MEMBERS, seat()).nations, NOW_MS, WIDTH)
     return [row for block in blocks for row in block.rows]
 

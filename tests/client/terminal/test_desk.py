@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from amanah_client.directory import Directory, Party
 from amanah_client.language import Language, gettext, speaking
@@ -239,7 +240,7 @@ async def test_no_label_and_no_nation_is_offered_that_a_room_may_not_have(
 
         def certified_anew(self: Directory, device: DeviceId, **more: Any) -> Party:  # noqa: ANN401 - as it is asked
             found = party(self, device, **more)
-            return replace(found, ceiling=Label.GREEN) if device == desk.shift.me else found
+            return structs.replace(found, ceiling=Label.GREEN) if device == desk.shift.me else found
 
         monkeypatch.setattr(Directory, "party", certified_anew)
         app.watch_over.feed(own.room("Offered").id).read_anew()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from amanah_client.attaching import Attach
 from amanah_client.saying import Say
 from amanah_client.sdk import Client
@@ -66,7 +68,7 @@ async def test_what_is_signed_or_recorded_is_the_closing_that_stood_there(nation
         await desk.sees("/sign signs for your nation.", "board")
         shown = app.composer.shown
         assert shown is not None
-        other = replace(shown.closing, entry=None)
+        other = structs.replace(shown.closing, entry=None)
         app.composer.post_message(Composer.Sent("/sign", replace(shown, closing=other)))
         await desk.sees("is not what you were shown; nothing was signed or recorded", "told")
         await until(lambda: app.composer.text == "/sign")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from amanah_client.language import Language, speaking
 from amanah_client.log_rows import LogView, Quorum, WitnessedRow
@@ -187,16 +186,16 @@ def test_a_device_that_was_revoked_is_counted_as_not_sure() -> None:
 
 
 def test_whoever_has_a_revoked_device_is_said_to_have_one_whichever_it_is() -> None:
-    revoked = replace(party(SN, 1, revoked=True), subject=A_SN.subject)
+    revoked = structs.replace(party(SN, 1, revoked=True), subject=A_SN.subject)
     for both in ((revoked, A_SN), (A_SN, revoked)):
         ((person,),) = [nation.people for nation in nations_of(both, seat(parties=both))]
         assert (person.who.note, set(person.devices)) == ("device revoked", {revoked.device.hex(), A_SN.device.hex()})
 
 
 def test_each_other_device_of_the_reader_stands_by_itself_and_of_nobody_else_any() -> None:
-    lost, field = (replace(party(TN, 40 + n), subject=A_TN.subject) for n in (1, 2))
-    theirs = replace(party(SN, 1), subject=A_SN.subject)
-    members = (A_TN, lost, replace(field, revoked=True), A_SN, theirs)
+    lost, field = (structs.replace(party(TN, 40 + n), subject=A_TN.subject) for n in (1, 2))
+    theirs = structs.replace(party(SN, 1), subject=A_SN.subject)
+    members = (A_TN, lost, structs.replace(field, revoked=True), A_SN, theirs)
     ours, others = nations_of(members, seat(parties=members))
     (me,) = ours.people
     assert [(bare(one.who.note), one.devices, bare(one.counted)) for one in me.others] == [
@@ -236,7 +235,7 @@ def test_what_is_not_cosigned_is_not_called_so(changes: dict[str, object], said:
 def test_late_witnesses_are_named() -> None:
     seen = standing().witnessed
     assert seen is not None
-    late = WitnessedRow(**{name: getattr(seen, name) for name in seen.__slots__} | {"state": Quorum.LATE})
+    late = structs.replace(seen, state=Quorum.LATE)
     found = trust(standing(witnessed=late))
     assert (found.tone, found.line.endswith("The witnesses are late.")) == ("late", True)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from amanah_client.log_rows import Nations, Presence
 from amanah_client.view.board import ClockLine, board_view
@@ -26,7 +25,7 @@ def times(sn_since: int = SN_CAME) -> Nations:
 
 
 def entries(told: Told, known: Nations) -> list[Entry]:
-    items = conversation(told.messages, replace(told.room(), times=known))
+    items = conversation(told.messages, structs.replace(told.room(), times=known))
     return [item for item in items if isinstance(item, Entry)]
 
 
@@ -64,7 +63,7 @@ def test_a_message_that_was_sealed_for_no_other_nation_that_is_here_says_so() ->
     told.say(A_TN, Text(text="alone"))
     told.show(A_SN, kinds.Delivered(room_seq=1))
     known = Nations(times=(Presence(organisation=TN, since=0), Presence(organisation=SN, since=2)), index=2)
-    room = replace(told.room(members=(A_TN, A_SN)), times=known)
+    room = structs.replace(told.room(members=(A_TN, A_SN)), times=known)
     (entry,) = (item for item in conversation(told.messages, room) if isinstance(item, Entry))
     assert entry.delivery is not None
     assert (entry.delivery.state, entry.delivery.text, entry.delivery.waiting) == (

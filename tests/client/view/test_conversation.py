@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.incident.on_board import ClosingOnBoard
 from amanah_client.message import author_of
@@ -218,7 +219,7 @@ def test_of_what_has_no_end_a_face_may_ask_for_little() -> None:
         told.say(A_MA, Reaction(message=first, sign=f"s{number}"))
     told.say(A_TN, Correction(message=first, text="two " * 5_000))
     told.say(A_MA, Handover(text="three " * 5_000))
-    room = replace(told.room(), most=100)
+    room = structs.replace(told.room(), most=100)
     entry, note = [item for item in conversation(told.messages, room) if isinstance(item, Entry)]
     assert isinstance(entry.content, Prose)
     assert (entry.content.corrections, entry.content.before, entry.content.left_out) == (1, (), 19_900)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from amanah_client.directory import Party
 from amanah_client.model import MessageState, Struck
 from amanah_client.view.conversation import conversation
@@ -18,7 +20,7 @@ from tests.client.view.told import A_MA, A_TN, MA, Told
 
 
 def test_an_erasure_is_offered_where_all_of_it_goes() -> None:
-    other, owner = replace(A_MA, device=DeviceId(bytes(32))), OrgName("cert.example.sn")
+    other, owner = structs.replace(A_MA, device=DeviceId(bytes(32))), OrgName("cert.example.sn")
     told = Told()
     first = told.say(A_MA, Text(text="by this device"))
     told.say(other, Text(text="by another one of the same person"))
@@ -26,7 +28,7 @@ def test_an_erasure_is_offered_where_all_of_it_goes() -> None:
     told.say(other, Correction(message=first, text="corrected there"))
 
     def shown(me: Party, owner: OrgName = owner) -> list[str]:
-        entries = conversation(told.messages, replace(told.room(me), owner=owner))
+        entries = conversation(told.messages, structs.replace(told.room(me), owner=owner))
         return [item.erasable for item in entries if isinstance(item, Entry) and item.own]
 
     assert shown(A_MA) == ["none", "none", "all"]
@@ -48,7 +50,7 @@ def test_an_erasure_is_told_of_what_it_takes_away_alone() -> None:
         "officer 0 of MA asked to erase what another device sent: nothing was erased.",
         "officer 0 of MA erased the content of 1 message above. Of 1 more that was named nothing was erased here.",
     ]
-    owned = conversation(told.messages, replace(told.room(), owner=MA))
+    owned = conversation(told.messages, structs.replace(told.room(), owner=MA))
     assert ["2 messages" in item.text for item in owned if isinstance(item, Notice)] == [False, True]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from amanah_client.language import Language, speaking
 from amanah_client.view import runs
@@ -61,7 +61,7 @@ def test_a_time_at_the_end_of_the_calendar_ends_no_board(at_ms: int) -> None:
     told.say(A_MA, Clock(id=NAME, nature=Nature.ACTION, what="x", at_ms=at_ms))
     for zone in (ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Pacific/Pago_Pago")):
         room = told.room()
-        seat = replace(room.seat, zone=zone)
+        seat = structs.replace(room.seat, zone=zone)
         (clock,) = board_view(room.board, seat, (TN, MA)).clocks
         assert clock.utc
         assert offset(at_ms, zone)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from amanah_client.directory import Party
 from amanah_client.view.readers import highest, narrowed, offered
@@ -20,7 +20,7 @@ LABELS = st.sampled_from(Label)
 def circle(ceilings: Sequence[Label | None]) -> list[Party]:
     """Members of three nations, each certified up to a label; None for one of whom nothing is known."""
     nations = [TN, MA, SN]
-    return [replace(party(nations[n % 3], n), ceiling=ceiling) for n, ceiling in enumerate(ceilings)]
+    return [structs.replace(party(nations[n % 3], n), ceiling=ceiling) for n, ceiling in enumerate(ceilings)]
 
 
 @given(ceiling=LABELS, ceilings=st.lists(st.none() | LABELS, max_size=9))
@@ -49,8 +49,8 @@ def test_who_stands_in_the_way_is_told_and_nobody_else(ceiling: Label, ceilings:
 
 
 def test_somebody_at_two_devices_is_named_once() -> None:
-    one = replace(A_SN, ceiling=Label.GREEN)
-    other = replace(one, device=DeviceId(bytes(32)))
+    one = structs.replace(A_SN, ceiling=Label.GREEN)
+    other = structs.replace(one, device=DeviceId(bytes(32)))
     members = (A_TN, A_MA, one, other)
     red = offered(members, seat(parties=members), Label.RED)[-1]
     assert red.why.count("officer 0 of SN") == 1

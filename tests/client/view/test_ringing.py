@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from amanah_client.view.conversation import file_card
 from amanah_client.view.entries import Gone
@@ -48,7 +48,7 @@ def test_of_what_is_gone_nothing_is_said_but_that() -> None:
     (entry,) = told.entries()
     gone = Gone(why="withdrawn", text="Withdrawn by its author.", was=entry.content)
     assert begins(gone) == "Withdrawn by its author."
-    assert begins(replace(gone, why="erased", text="Erased.")) == "Erased."
+    assert begins(structs.replace(gone, why="erased", text="Erased.")) == "Erased."
 
 
 def test_of_a_long_message_its_beginning_is_told() -> None:

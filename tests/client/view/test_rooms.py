@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from amanah_client.model import Rekey, RoomRow, RoomStatus
 from amanah_client.view.board import board_view
@@ -20,7 +21,7 @@ OPEN = RoomRow(room=ROOM, status=RoomStatus.OPEN, title="Port\nauthority\u202e")
 
 def line(row: RoomRow, told: Told | None = None, **counts: int) -> RoomLine:
     board = board_view((told or Told()).board, seat(), (TN,))
-    return replace(room_line(row, board, ceiling=Label.AMBER, nations=3), **counts)  # type: ignore[arg-type]  # counts by name
+    return structs.replace(room_line(row, board, ceiling=Label.AMBER, nations=3), **counts)
 
 
 def test_an_incident_says_how_bad_it_is_and_how_far_the_work_is() -> None:
@@ -49,7 +50,7 @@ def test_a_room_that_goes_on_elsewhere_and_an_old_copy_say_so() -> None:
 
 def test_the_worst_incident_stands_first_and_what_is_over_last() -> None:
     def of(title: str, *, severity: str = "", group: str = "incident", closed: bool = False) -> RoomLine:
-        return replace(line(OPEN), title=title, severity=severity, group=group, closed=closed)  # type: ignore[arg-type]  # by name
+        return structs.replace(line(OPEN), title=title, severity=severity, group=group, closed=closed)
 
     shown = in_order((
         of("standing", group="standing"), of("closed", severity="critical", closed=True), of("b", severity="low"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from types import SimpleNamespace
 from typing import cast
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from amanah_client.cli.board import board_json, board_lines
 from amanah_client.language import Language, speaking
@@ -93,7 +93,7 @@ def told() -> Told:
 
 
 def clocks(zone: tzinfo | None) -> tuple[ClockLine, ...]:
-    return board_view(told().board, replace(seat(), zone=zone), (TN, MA)).clocks
+    return board_view(told().board, structs.replace(seat(), zone=zone), (TN, MA)).clocks
 
 
 def test_the_board_tells_utc_the_reader_s_own_time_and_each_party_s(machine: Callable[[str], None]) -> None:
