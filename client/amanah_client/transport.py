@@ -6,6 +6,7 @@ inside the login transcript); else the system's certificate authorities and the 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 import ssl
@@ -60,7 +61,8 @@ async def dial(relay: Relay, address: Address) -> Link:
     Raises:
         OperationalError: `OFFLINE` when it cannot be reached or does not speak the protocol.
     """
-    context = _tls_context(pinned=bool(relay.tls_hashes)) if address.secure else None
+    # Loading the authorities of a machine takes 20 ms, in which nobody who types or looks may wait.
+    context = await asyncio.to_thread(_tls_context, pinned=bool(relay.tls_hashes)) if address.secure else None
     try:
         socket = await connect(
             address.url,
