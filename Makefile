@@ -30,7 +30,7 @@ LENGTHENED := tests/simulation tests/adversary tests/faults tests/verify tests/p
 	tests/client/core tests/client/incident tests/client/report tests/client/test_feed_followed.py tests/end_to_end/test_demo.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-browser test-oracles check bench bench-audit bench-desk bench-keys bench-mls fuzz campaign oracles wheel catalogues requirements clean
+.PHONY: help demo test test-fast test-browser test-oracles check compiled bench bench-audit bench-desk bench-keys bench-mls fuzz campaign oracles wheel catalogues requirements clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,11 @@ check: $(VENV)/.dev  ## format, lint, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(TYPED)
 	@$(BIN)/lint-imports
+
+# Assertions of all the tests are rewritten once: by itself each worker does that anew where they start at once, and at
+# each start where Python may not write bytecode.
+compiled: $(VENV)/.dev
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 test-fast: $(VENV)/.dev  ## the loop for work: no slow tests, no coverage; TESTS=path narrows it
 	@$(BIN)/ruff check --quiet .
