@@ -23,16 +23,16 @@ from amanah_client.incident.labelled import board_of, matter_of, spoken_by
 from amanah_client.labels import NOBODY, inside, somebody
 from amanah_client.message import Message, counts, event_of
 from amanah_client.outcome import result_of
+from amanah_client.quoting import quote
 from amanah_client.reading import Draft, Found, Unread
 from amanah_client.relabelling import Change, change_of
 from amanah_client.saying import Decide, Say, saying
 from amanah_protocol.content.alert import Alert
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.content.forwarded import Forwarded
-from amanah_protocol.content.revision import Correction
 from amanah_protocol.content.text import Text
 from amanah_protocol.envelope import decode_envelope
-from amanah_protocol.errors import Code, RefusedError, UsageError
+from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import parse_organisation
 from amanah_protocol.kinds import Create
@@ -445,23 +445,7 @@ class Room:
             RefusedError: `LABEL`: it may not reach that room; `DRILL` for what an exercise says, into a real room.
             UsageError: `USAGE` for a message without a text, one that its author took back, or into its own room.
         """
-        stands = spoken_by(board_of(self._labelling(message), self._who), message.id)
-        if stands is None:
-            hint = "Ask its author, or say it in your own words."
-            raise UsageError(Code.USAGE, "its author took this message back", hint=hint)
-        message = message if stands == message.id else self.message(stands.hex())
-        found = self.matter(message)
-        if to.id == self.id or not isinstance(message.body, Text | Correction | Forwarded):
-            what = "into another room" if to.id == self.id else "where it has a text"
-            raise UsageError(Code.USAGE, f"a message is forwarded {what}", hint="`amanah read` shows what it holds.")
-        if self.is_drill and not to.is_drill:
-            # Quoted, it has no mark of its own any more.
-            detail = "what was said in a drill does not go into a room that is real"
-            raise RefusedError(Code.DRILL, detail, hint="Forward it into a drill, or say it anew in your own words.")
-        there = found.label if label is None else label
-        check_way(Way.FORWARD, found, by=self._me, to=to._inside(there))
-        said = unicodedata.normalize("NFC", note)
-        return actions.Forward(room=self.id, envelope=message.id, to=to.id, label=there, note=said)
+        return quote(self, message, to=to, label=label, note=note)
 
     async def forward(
         self, message: Message, *, to: Room, label: Label | None = None, note: str = "", timeout_s: float = 30
@@ -522,7 +506,7 @@ class Room:
 
         Whoever writes a new way out holds it against `check_way` first.
         """
-        return matter_of(message.row, self._labelling(message), self._inside(message.label).people, self._who)
+        return matter_of(message.row, self._labelling(message), self.reached(message.label).people, self._who)
 
     def limits_of(self, message: Message) -> tuple[Label, Pap | None]:
         """The label and PAP that count of a message now: after what changed it, and what says the same in other words.
@@ -531,6 +515,10 @@ class Room:
         """
         counts = matter_of(message.row, self._labelling(message), None, self._who)
         return counts.label, None if message.pap is None else counts.pap
+
+    def stands(self, message: Message) -> EnvelopeId | None:
+        """The entry that says a message now: itself, its last correction, or none where it was withdrawn."""
+        return spoken_by(board_of(self._labelling(message), self._who), message.id)
 
     def _labelling(self, message: Message) -> tuple[model.MessageRow, ...]:
         return self._client.profile.store.labelling(self.id, message.id)
@@ -558,7 +546,8 @@ class Room:
     def _me(self) -> Somebody:
         return somebody(self._client.certificate)
 
-    def _inside(self, label: Label) -> Inside:
+    def reached(self, label: Label) -> Inside:
+        """Whom what is said here under a label reaches now, as the rules of labels see it."""
         group, known = self._group(), self._client.directory().certificates
         members = () if group is None else group.members
         return inside(label, self.ceiling, [known[device] for device in members if device in known])

@@ -14,6 +14,7 @@ from amanah_client.history import UNREADABLE, Plan
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
 from amanah_client.message import Message
+from amanah_client.quoting import quote
 from amanah_client.room import Room
 from amanah_client.view import words
 from amanah_client.view.people import Seat
@@ -43,7 +44,7 @@ def targets(desk: Desk, asked: wire.ForwardTargets) -> dict[str, object]:
 def _target(room: Room, message: Message, to: Room, seat: Seat) -> dict[str, object]:
     why = ""
     try:
-        room.forwarding(message, to=to)
+        quote(room, message, to=to)
     except AmanahError as error:
         why = told(error)
     return {
