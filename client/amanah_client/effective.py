@@ -16,6 +16,7 @@ from amanah_client.incident import board as rules
 from amanah_client.incident.binding import may_ask
 from amanah_client.incident.board import Board
 from amanah_client.incident.event import Event
+from amanah_client.keeping import kept
 from amanah_client.labels import inside, somebody
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
@@ -185,6 +186,7 @@ def conclude(room: Room, number: int) -> tuple[Outcome, tuple[OrgName, ...]]:
     return outcome, nations
 
 
+@kept("an invitation")
 def check_nation(room: Room, nation: OrgName) -> None:
     """All devices of a nation may be invited: this nation's officers may do that, and the ceiling may reach them.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum, unique
+from typing import Final
 
 from amanah_client.actions import Action
 from amanah_client.log_rows import CustodyRow, LogView, Nations, WitnessedRow
@@ -452,6 +453,10 @@ class Intent:
     reasons: tuple[Reason, ...] = ()
 
 
+ALARM_AGAIN_MS: Final = 600_000
+"""The same alarm is raised again after ten minutes at the earliest, in whatever process of the profile."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """Something that must not be overlooked, with the code that says what.
@@ -462,6 +467,7 @@ class Alarm:
         room: The room, if it is about one.
         detail: For people.
         evidence: Bytes that prove it (envelopes, heads), canonical CBOR array of byte strings; b"" if none.
+        own: Whether it is what this device itself was refused for its label, before it was sent (`refusals`).
     """
 
     at_ms: int
@@ -469,6 +475,7 @@ class Alarm:
     room: RoomId | None
     detail: str
     evidence: bytes = b""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

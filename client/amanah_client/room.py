@@ -20,6 +20,7 @@ from amanah_client.incident.about import Part, read_part, targets
 from amanah_client.incident.board import Board, Fold
 from amanah_client.incident.event import Event
 from amanah_client.incident.labelled import board_of, matter_of, spoken_by
+from amanah_client.keeping import kept
 from amanah_client.labels import NOBODY, inside, somebody
 from amanah_client.message import Message, counts, event_of
 from amanah_client.outcome import result_of
@@ -132,6 +133,10 @@ class Room:
         """The alarms about this room, oldest first."""
         return [alarm for alarm in self._client.alarms() if alarm.room == self.id]
 
+    def refused(self) -> list[model.Alarm]:
+        """What this device was refused for its label here before it was sent, oldest first, without its words."""
+        return [one for one in self._client.profile.store.refused() if one.room == self.id]
+
     def party(self, device: DeviceId) -> Party:
         """Who a device is, whether or not it is in the room."""
         return self._client.party(device)
@@ -225,6 +230,7 @@ class Room:
 
     # ---- what is sent to it
 
+    @kept("a message")
     def compose(
         self,
         body: Said | str,
@@ -317,6 +323,7 @@ class Room:
                 return
             after = placed[-1].room_seq or after
 
+    @kept("alerts")
     def batch(self, alerts: Sequence[Alert], *, source_name: str, label: Label | None = None) -> actions.PostAlerts:
         """Alerts for one envelope, for `Client.ask`.
 
@@ -370,11 +377,10 @@ class Room:
             UsageError: As `Spool.seal`.
             AmanahError: As `Client.do`.
         """
-        asked = self._label(label)
         said = Announced(
-            name=path.name, text=text, label=asked, pap=pap, precedence=precedence, sample=sample, circle=tuple(circle)
+            name=path.name, text=text, label=label, pap=pap, precedence=precedence, sample=sample, circle=tuple(circle)
         )
-        intent_id, action = await prepare(self, path, said, tell)
+        intent_id, action = await prepare(self, path, self._announced(said), tell)
         intent = await self._client.ask(action, intent_id=intent_id)
         return intent if timeout_s is None else await follow(self._client, intent, timeout_s, tell, patience=None)
 
@@ -385,7 +391,11 @@ class Room:
             RefusedError: `LABEL` above a ceiling.
             UsageError: `TOO_LARGE`.
         """
-        return Incoming(self, size, replace(said, label=self._label(said.label)))
+        return Incoming(self, size, self._announced(said))
+
+    @kept("a file")
+    def _announced(self, said: Announced) -> Announced:
+        return replace(said, label=self._label(said.label))
 
     def files(self) -> list[RoomFile]:
         """The files in it, in room order, own ones that are on their way last."""
@@ -419,6 +429,7 @@ class Room:
         """Sign an acknowledgement of one message (`kinds.Grade`); errors as `Client.do`."""
         return await self._client.do(actions.Acknowledge(room=self.id, envelope=message, grade=grade), timeout_s)
 
+    @kept("a disclosure")
     def disclosure(self, message: Message, *, recipient: str) -> actions.Disclose:
         """A disclosure to somebody outside, for `Client.ask`.
 
@@ -432,6 +443,7 @@ class Room:
         """Log the egress of one message and get its proof, an encoded `Disclosure`; errors as `Client.do`."""
         return result_of(await self._client.do(self.disclosure(message, recipient=recipient), timeout_s))
 
+    @kept("a forward")
     def forwarding(self, message: Message, *, to: Room, label: Label | None = None, note: str = "") -> actions.Forward:
         """A quotation of a message's text into another room, for `Client.ask`; of a corrected one, what it says now.
 
@@ -453,6 +465,7 @@ class Room:
         """Log the egress here, then quote a message there; arguments as `forwarding`, errors as `Client.do`."""
         return await self._client.do(self.forwarding(message, to=to, label=label, note=note), timeout_s)
 
+    @kept("another label")
     def relabelling(self, message: Message, label: Label) -> Change:
         """Another label for a message, for `Client.ask`: everybody raises one, its author's side lowers it.
 
@@ -509,10 +522,7 @@ class Room:
         return matter_of(message.row, self._labelling(message), self.reached(message.label).people, self._who)
 
     def limits_of(self, message: Message) -> tuple[Label, Pap | None]:
-        """The label and PAP that count of a message now: after what changed it, and what says the same in other words.
-
-        There is no PAP of what has no content here.
-        """
+        """The label that counts of a message now, after all that changed it, and its PAP; None without content here."""
         counts = matter_of(message.row, self._labelling(message), None, self._who)
         return counts.label, None if message.pap is None else counts.pap
 

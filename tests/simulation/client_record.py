@@ -101,7 +101,7 @@ class ClientRecord:
                 case e.PutMessage(row=row):
                     self._keep(row)
                     moved |= row.kind in _EPOCH_MOVERS
-                case e.PutAlarm(alarm=alarm):
+                case e.PutAlarm(alarm=alarm) if not alarm.own:
                     self._scheduler.note("alarm", self.device, alarm)
                     event = Raised(at_ms=self._now, device=self.device, code=alarm.code, detail=alarm.detail)
                     self.history.add(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
@@ -16,7 +17,7 @@ from amanah_client.cli.terminal import DEFAULTS, Options, clock, single
 from amanah_client.composing import names
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate, ngettext
-from amanah_client.model import Rekey, RoomStatus
+from amanah_client.model import Alarm, Rekey, RoomStatus
 from amanah_client.room import Room
 from amanah_client.sdk import Client
 from amanah_client.standing import standing_of
@@ -148,7 +149,7 @@ def _status(room: Room) -> str:
 
 @app.command
 def show(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) -> None:
-    """Show a room: its members by nation, who can read what is sent now, its alarms.
+    """Show a room: its members by nation, who can read what is sent now, its alarms, and what was refused here.
 
     Parameters
     ----------
@@ -160,13 +161,20 @@ def show(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) -> 
     look(common, lambda client: _show_room(client, client.room(room), common), offline=offline)
 
 
+def _show_alarms(alarms: Sequence[Alarm], counted: str) -> None:
+    terminal.show(counted)
+    for alarm in alarms[-_LAST_ALARMS:]:
+        terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")
+
+
 def _show_room(client: Client, room: Room, common: Options) -> None:
-    members, alarms = room.members(), room.alarms()
+    members, alarms, refused = room.members(), room.alarms(), room.refused()
     standing = standing_of(client.profile.store)
     if common.json:
         value = room_json(room)
         value["members"] = [party_json(party) for party in members]
         value["alarms"] = [alarm_json(alarm) for alarm in alarms]
+        value["refused"] = [alarm_json(alarm) for alarm in refused]
         value["custody"] = [custody_json(entry) for entry in room.custody()]
         value["log"] = standing_json(standing)
         terminal.show_json(value)
@@ -211,9 +219,9 @@ def _show_room(client: Client, room: Room, common: Options) -> None:
         terminal.show(_("cannot be read: %(count)s (%(cause)s). %(meaning)s", **named))
     for line in custody_lines(room):
         terminal.show(line)
-    terminal.show(_("alarms: %(count)s", count=len(alarms)))
-    for alarm in alarms[-_LAST_ALARMS:]:
-        terminal.show(f"  {clock(alarm.at_ms)}  {alarm.code}  {single(alarm.detail)}")
+    _show_alarms(alarms, _("alarms: %(count)s", count=len(alarms)))
+    if refused:
+        _show_alarms(refused, _("refused on this device, and not sent: %(count)s", count=len(refused)))
     for words in standing.lines:
         terminal.show(words)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from amanah_client import effects as e
-from amanah_client.core.context import ALARM_AGAIN_MS, Context
+from amanah_client.core.context import Context
 from amanah_client.core.requests import Claim
 from amanah_client.log_rows import ConflictRow
+from amanah_client.model import ALARM_AGAIN_MS
 from amanah_protocol import cbor
 from amanah_protocol.crypto import sha256
 from amanah_protocol.errors import Code

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -22,8 +22,18 @@ from amanah_client.core.moving import Download, Upload
 from amanah_client.core.requests import WORN_MS, Asked, Claim, Debt, Purpose
 from amanah_client.core.room import Room
 from amanah_client.log_rows import LogView, WitnessedRow
-from amanah_client.model import Alarm, ControlRow, Intent, IntentState, MessageRow, RoomStatus, Snapshot
+from amanah_client.model import (
+    ALARM_AGAIN_MS,
+    Alarm,
+    ControlRow,
+    Intent,
+    IntentState,
+    MessageRow,
+    RoomStatus,
+    Snapshot,
+)
 from amanah_client.reasons import Reason, english
+from amanah_client.refusals import KEPT, refusal, what_of
 from amanah_protocol import cbor
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import MEANINGS, Code, PeerError, VerifyError
@@ -36,8 +46,8 @@ from amanah_protocol.roster import Relay, Roster
 from amanah_protocol.types import ZERO_32, DeviceId, EnvelopeId, LeafHash, OrgName, PersonId, RoomId
 from amanah_protocol.verified import Verified
 
-ALARM_AGAIN_MS: Final = 600_000
-"""The same alarm is raised again after ten minutes at the earliest, in whatever process of the profile."""
+AlarmKey: TypeAlias = tuple[bool, str, RoomId | None, str]
+"""By what an alarm is the same as another."""
 MAX_ALARMS: Final = 64
 """Alarms of one code and room within that time; who reads the first of them does not wait for more (attack 24)."""
 LOGIN_ALARM_AGAIN_MS: Final = 86_400_000
@@ -311,7 +321,7 @@ class Context:
     timer_ms: int = 0
     heard_ms: int = 0
     _draft: Draft = field(default_factory=Draft)
-    _raised: dict[tuple[str, RoomId | None, str], int] = field(default_factory=dict)
+    _raised: dict[AlarmKey, int] = field(default_factory=dict)
 
     @property
     def me(self) -> DeviceId:
@@ -439,6 +449,9 @@ class Context:
     def fail(self, intent: Intent, code: str, detail: str, reasons: tuple[Reason, ...] = ()) -> None:
         """End an intent that cannot be done."""
         self.put_intent(replace(intent, state=IntentState.FAILED, code=code, detail=detail, reasons=reasons))
+        if code in KEPT:
+            room, what = room_of(intent.action), what_of(intent.action)
+            self._keep(refusal(self.now_ms, code, detail, room=room, what=what))
 
     def refuse(self, intent_id: str, refused: Refused) -> None:
         """The relay refused what an intent needs: it is tried later, or ends here."""
@@ -463,27 +476,30 @@ class Context:
 
     def load_alarms(self, alarms: tuple[Alarm, ...]) -> None:
         """What another process of this profile raised is not raised anew by this one."""
-        self._raised = {(alarm.code, alarm.room, alarm.detail): alarm.at_ms for alarm in alarms}
+        self._raised = {_key(alarm): alarm.at_ms for alarm in alarms}
 
     def alarm(self, code: str, detail: str, *, room: RoomId | None = None, evidence: tuple[bytes, ...] = ()) -> None:
         """Keep an alarm and tell the faces; the same one not again for a while."""
-        key = (code, room, detail)
-        # By the wall's clock, which processes share; an alarm that it puts into the future is raised anew.
-        age_ms = self.now_ms - self._raised.get(key, -LOGIN_ALARM_AGAIN_MS)
-        if 0 <= age_ms < (LOGIN_ALARM_AGAIN_MS if code == Code.LOGIN else ALARM_AGAIN_MS):
-            return
-        self._raised = {k: at for k, at in self._raised.items() if self.now_ms - at < LOGIN_ALARM_AGAIN_MS}
-        if self._raised_lately(code, room) >= MAX_ALARMS:
-            return
-        self._raised[key] = self.now_ms
         proof = cbor.encode(list(evidence)) if evidence else b""
         alarm = Alarm(at_ms=self.now_ms, code=code, room=room, detail=detail, evidence=proof)
-        self.write(e.PutAlarm(alarm=alarm))
-        self.effect(e.AlarmRaised(alarm=alarm))
+        if self._keep(alarm):
+            self.effect(e.AlarmRaised(alarm=alarm))
 
-    def _raised_lately(self, code: str, room: RoomId | None) -> int:
-        times = (at for known, at in self._raised.items() if known[:2] == (code, room))
-        return sum(self.now_ms - at < ALARM_AGAIN_MS for at in times)
+    def _keep(self, alarm: Alarm) -> bool:
+        """Write it, if it is new."""
+        key = _key(alarm)
+        # By the wall's clock, which processes share; an alarm that it puts into the future is raised anew.
+        age_ms = self.now_ms - self._raised.get(key, -LOGIN_ALARM_AGAIN_MS)
+        if 0 <= age_ms < (LOGIN_ALARM_AGAIN_MS if alarm.code == Code.LOGIN else ALARM_AGAIN_MS):
+            return False
+        self._raised = {k: at for k, at in self._raised.items() if self.now_ms - at < LOGIN_ALARM_AGAIN_MS}
+        # Each kind for itself: what this device was refused crowds out nothing that others did.
+        lately = (at for known, at in self._raised.items() if known[:3] == key[:3])
+        if sum(self.now_ms - at < ALARM_AGAIN_MS for at in lately) >= MAX_ALARMS:
+            return False
+        self._raised[key] = self.now_ms
+        self.write(e.PutAlarm(alarm=alarm))
+        return True
 
     def alarm_for(self, error: PeerError, *, room: RoomId | None = None, evidence: tuple[bytes, ...] = ()) -> None:
         """The alarm of an error."""
@@ -504,6 +520,10 @@ class Context:
                 self.write(e.PutRoom(row=row))
                 self.effect(e.RoomChanged(row=row))
         return self._draft.take()
+
+
+def _key(alarm: Alarm) -> AlarmKey:
+    return alarm.own, alarm.code, alarm.room, alarm.detail
 
 
 def room_of(action: Action) -> RoomId | None:

@@ -248,7 +248,7 @@ class Desk:
 
     def alarms(self) -> tuple[Warned, ...]:
         """What must not be overlooked."""
-        return warnings(self.client.alarms())
+        return *warnings(self.client.alarms()), *warnings(self.client.profile.store.refused())
 
     def pending(self, seat: Seat) -> Pending:
         """What was asked for and is not done, or was refused."""

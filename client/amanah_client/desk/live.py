@@ -233,6 +233,7 @@ class Live:
             self._hear(None)
             return wire.Answer(n=asked.n, ok=False, text=f"{error.detail}. {error.hint}", data=error.data)
         except AmanahError as error:
+            self._hear(None)  # what is refused for its label stands among the alarms
             return wire.Answer(n=asked.n, ok=False, text=told(error))
         return wire.Answer(n=asked.n, ok=True, text=text, data=data)
 

@@ -67,6 +67,7 @@ def _of_rooms() -> dict[str, str]:
         "board": _("Board"),
         "close": _("Close this window"),
         "alarms": _("Alarms"),
+        "refused": _("Refused here"),
         "reconnecting": _("The desk's program does not answer. Connecting again; what you see may be old."),
         "lost": _("No answer came. Look whether it stands in the conversation before you do it again."),
         "fault": _("This page met a fault. Look whether what you asked for was done, then load the page anew."),

@@ -289,8 +289,24 @@ class LocalStore:
         with self._database.reading() as connection:
             return _profiles(connection)
 
+    def add_alarm(self, alarm: model.Alarm) -> None:
+        """Keep what this device was refused, outside of the core; what was kept within ten minutes not again."""
+        with self._database.writing() as connection:
+            newest = _rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id DESC LIMIT ?", _LAST_ALARMS)
+            lately = [one for one in newest if one.own and 0 <= alarm.at_ms - one.at_ms < model.ALARM_AGAIN_MS]
+            same = any((one.code, one.room, one.detail) == (alarm.code, alarm.room, alarm.detail) for one in lately)
+            if not same and len(lately) < _LAST_ALARMS:
+                perform(connection, e.PutAlarm(alarm=alarm))
+
     def alarms(self) -> tuple[model.Alarm, ...]:
         """All alarms, oldest first."""
+        return tuple(alarm for alarm in self._kept() if not alarm.own)
+
+    def refused(self) -> tuple[model.Alarm, ...]:
+        """What this device was refused for its label, oldest first."""
+        return tuple(alarm for alarm in self._kept() if alarm.own)
+
+    def _kept(self) -> tuple[model.Alarm, ...]:
         with self._database.reading() as connection:
             return _rows(connection, model.Alarm, "SELECT row FROM alarm ORDER BY id")
 

@@ -121,22 +121,29 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True):
         code: What it is about.
         text: What it says.
         room: In hex; "" where it is about none.
+        own: Whether it is what this device itself was refused.
     """
 
     at_ms: int
     code: str
     text: str
     room: str
+    own: bool
+
+
+def _refused(alarm: Alarm) -> str:
+    return _("Refused on this device, and not sent: %(what)s", what=words.value(alarm.detail))
 
 
 def warnings(alarms: Sequence[Alarm], newest: int = 20) -> tuple[Warned, ...]:
-    """The newest alarms, newest first."""
+    """The newest of some alarms, or of what this device was refused, newest first."""
     return tuple(
         Warned(
             at_ms=alarm.at_ms,
             code=shown(alarm.code),
-            text=shown(alarm.detail),
+            text=_refused(alarm) if alarm.own else shown(alarm.detail),
             room="" if alarm.room is None else alarm.room.hex(),
+            own=alarm.own,
         )
         for alarm in reversed(alarms[-newest:])
     )

@@ -71,6 +71,7 @@ class Store:
     packages: dict[bytes, bytes] = field(default_factory=dict)
     profiles: list[bytes] = field(default_factory=list)
     alarms: list[model.Alarm] = field(default_factory=list)
+    refused: list[model.Alarm] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
     custody: list[CustodyRow] = field(default_factory=list)
     forgotten: list[tuple[OrgName, PersonId]] = field(default_factory=list)
@@ -180,7 +181,7 @@ class Store:
             case e.PutProfile(profile=profile):
                 self.profiles.append(profile)
             case e.PutAlarm(alarm=alarm):
-                self.alarms.append(alarm)
+                (self.refused if alarm.own else self.alarms).append(alarm)
             case e.PutCustody() | e.ForgetPerson() | e.DropOver():
                 self._keep_custody(write)
             case e.PutAuditRows(rows=rows):

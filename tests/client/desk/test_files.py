@@ -404,6 +404,19 @@ async def test_of_a_message_its_corrections_alone_are_erased_where_that_is_asked
     await until(lambda: room.message(sent.hex()).state is MessageState.ERASED)
 
 
+async def test_a_file_that_its_label_keeps_back_is_kept_as_refused_and_rouses_nobody(sitting: Handing) -> None:
+    ours = sitting.two.ours
+    await sitting.bring()
+    await sitting.page.until(lambda: sitting.page.entries("file"))
+    assert sitting.page.told["alarms"] == []  # what is sent is no event
+    assert not (await sitting.announce(name="berth.pcap", label="TLP:RED"))["ok"]
+    (told,) = await sitting.page.until(lambda: sitting.page.told["alarms"])
+    assert (told["own"], told["code"], told["room"]) == (True, "LABEL", sitting.room)
+    assert told["text"].startswith("Refused on this device, and not sent: a file: TLP:RED is above")
+    assert "berth" not in str(told)
+    assert (len(ours.refused()), ours.alarms()) == (1, [])
+
+
 # ---- reports
 
 

@@ -243,6 +243,19 @@ def test_profiles_and_alarms_are_kept(store: LocalStore) -> None:
     assert store.alarms() == (alarm,)
 
 
+def test_what_was_refused_here_is_kept_beside_the_alarms_and_not_at_each_try(store: LocalStore) -> None:
+    refused = model.Alarm(at_ms=1, code=str(Code.LABEL), room=ROOM, detail="a message: above", own=True)
+    later = replace(refused, at_ms=1 + model.ALARM_AGAIN_MS)
+    for one in (refused, replace(refused, at_ms=2), replace(refused, room=None), later):
+        store.add_alarm(one)
+    assert store.refused() == (refused, replace(refused, room=None), later)
+    assert store.alarms() == ()
+    # A program that goes on being refused fills no disk.
+    for number in range(100):
+        store.add_alarm(replace(later, detail=f"rule {number}"))
+    assert len(store.refused()) < 100
+
+
 def test_published_checkpoints_are_kept_with_the_copy_and_where_to_go_on(store: LocalStore) -> None:
     assert store.copy.settled == 0
     store.commit((e.PutCheckpoints(notes=((7, b"seven"), (9, b"nine")), settled=7),))

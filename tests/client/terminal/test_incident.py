@@ -267,6 +267,17 @@ async def test_a_laxer_label_is_asked_for_a_stricter_one_is_not_and_each_holds_f
             ("said with green", Label.GREEN, Precedence.PRIORITY),
             ("said as the room has it", Label.AMBER, Precedence.ROUTINE),
         ]
+        # What may not go out so is kept by the device, and what was sent is no event.
+        assert not room.refused()
+        app.composer.fill("")
+        await pilot.press("tab", "end", "4", "enter")
+        await desk.type("/tlp green")
+        await until(lambda: app.screen.is_modal)
+        await pilot.press("down", "enter")
+        await desk.type("laxer than what it answers")
+        await desk.sees("would go on as TLP:GREEN", "told")
+        assert [one.detail for one in room.refused()] == ["a message: what is TLP:AMBER would go on as TLP:GREEN"]
+        assert not room.alarms()
 
 
 async def test_the_label_of_what_was_sent_is_raised_at_once_and_lowered_after_a_question(nations: Nations) -> None:

@@ -51,6 +51,8 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
 
   function drawHealth() {
     const { line: conn, trust } = now;
+    // What this device was refused rouses nobody: whoever asked was told at once.
+    const raised = now.alarms.filter((one) => !one.own).length;
     refill(
       health,
       conn && el("div.row.tight", { title: conn.hint || null }, el(`span.dot${conn.online ? "" : ".off"}`), el("span", {}, conn.text)),
@@ -58,7 +60,8 @@ export function makeRail({ onFind, onNewRoom, onLock, onKeys, onAlarms }) {
       el(
         "div.row.tight.wraps",
         {},
-        now.alarms.length ? btn(`${now.say.alarms} (${now.alarms.length})`, onAlarms, {}, "button.btn.small.warned") : null,
+        raised ? btn(`${now.say.alarms} (${raised})`, onAlarms, {}, "button.btn.small.warned") : null,
+        !raised && now.alarms.length ? btn(now.say.refused, onAlarms, {}, "button.btn.small") : null,
         globalThis.Notification?.permission === "default" ? btn(now.say.notify, allow, {}, "button.btn.small") : null,
         pendingButton(),
         btn(now.say.duty, showDuty, {}, "button.btn.small"),
