@@ -9,9 +9,10 @@ from __future__ import annotations
 import gettext
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import resources
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from amanah_client.audit.bundle_check import Opened
 from amanah_client.audit.export import Exporter
@@ -23,6 +24,9 @@ from amanah_client.moments import moment
 from amanah_client.visible import shown
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MAX_ENTRIES: Final = 500
 MAX_ROOMS: Final = 200
@@ -263,6 +267,13 @@ def render_html(view: ReportView) -> Iterator[bytes]:
     Raises:
         UsageError: `CONFIG` when the extra `reports` is not installed.
     """
+    for piece in page_template().stream(report=view):
+        yield piece.encode("utf-8", "backslashreplace")
+
+
+@cache
+def page_template() -> Template:
+    """What the page is made by, read once by each program."""
     try:
         import jinja2  # noqa: PLC0415 - nothing but an export needs it
     except ImportError as error:
@@ -279,8 +290,7 @@ def render_html(view: ReportView) -> Iterator[bytes]:
     environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # of the extension
     environment.globals.update(moment=moment, between=between, size_words=size_words, short=short, fault=Severity.FAULT)
     text = resources.files("amanah_client.audit").joinpath("templates/report.html").read_text(encoding="utf-8")
-    for piece in environment.from_string(text).stream(report=view):
-        yield piece.encode("utf-8", "backslashreplace")
+    return environment.from_string(text)
 
 
 def missing(package: str) -> UsageError:

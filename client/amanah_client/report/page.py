@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from amanah_client.report.report import DRILL, Report
 from amanah_client.visible import shown
 from amanah_protocol.errors import Code, UsageError
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def render_page(report: Report) -> str:
@@ -15,6 +20,14 @@ def render_page(report: Report) -> str:
     Raises:
         UsageError: `CONFIG` when the extra `reports` is not installed.
     """
+    lines = (item for section in report.sections if section.lines for item in section.items)
+    own = {item.source.id for item in lines if item.source is not None}
+    page = _template().render(report=report, drill=DRILL, own=own)
+    return page.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def _template() -> Template:
     try:
         import jinja2  # noqa: PLC0415 - nothing but a page needs it
     except ImportError as error:
@@ -28,10 +41,7 @@ def render_page(report: Report) -> str:
         lstrip_blocks=True,
     )
     text = resources.files("amanah_client.report").joinpath("templates/report.html").read_text(encoding="utf-8")
-    lines = (item for section in report.sections if section.lines for item in section.items)
-    own = {item.source.id for item in lines if item.source is not None}
-    page = environment.from_string(text).render(report=report, drill=DRILL, own=own)
-    return page.encode("utf-8", "backslashreplace").decode()
+    return environment.from_string(text)
 
 
 def missing(package: str) -> UsageError:

@@ -121,6 +121,7 @@ def test_an_installation_without_reports_exports_nothing_and_says_what_to_instal
     audit: Audit, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     copy(profile, TOLD)
+    export_report.page_template.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, package, None)
     code, _, err = audit("export", tmp_path / "out")
     assert code == 2
