@@ -39,14 +39,14 @@ def run(home: str, clock: str, passphrase: str) -> int:
     def load(name: str) -> ModuleType:
         waits_for("rooms")
         loaded = import_module(name)
-        files = import_module("amanah_client.desk.files")
-        read_room = files.read_room
+        taking = import_module("amanah_client.report.taking")
+        read_room = taking.read_room
 
         def read_late(client: object, room: object) -> object:
             waits_for("reports")
             return read_room(client, room)
 
-        setattr(files, "read_room", read_late)  # noqa: B010 - no type of the module's is meant
+        setattr(taking, "read_room", read_late)  # noqa: B010 - no type of the module's is meant
         return loaded
 
     replaced = (

@@ -196,7 +196,7 @@ async def test_a_lock_does_not_wait_for_a_report_that_is_being_made(
         assert goes_on.wait(PATIENCE_S)
         return read_room(client, room)
 
-    monkeypatch.setattr("amanah_client.desk.files.read_room", slow)
+    monkeypatch.setattr("amanah_client.report.taking.read_room", slow)
     async with await Client.open(nations.enrol("in a hurry", TN)) as client, serving(client) as served:
         await client.online()
         room = await client.create_room("Long", label=Label.GREEN)
