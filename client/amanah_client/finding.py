@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from amanah_client.reading import Found
+from amanah_client.message import Message
+from amanah_client.reading import Found, Since
 from amanah_client.search.query import excerpt, expression, parse_query
 from amanah_client.search.words import words_of
+from amanah_client.taken_back import since
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.errors import Code, UsageError
-from amanah_protocol.types import DeviceId, RoomId
+from amanah_protocol.types import DeviceId, EnvelopeId, RoomId
 
 if TYPE_CHECKING:
     from amanah_client.sdk import Client
@@ -33,12 +37,31 @@ def search(client: Client, text: str, *, room: RoomId | None, limit: int, before
     found = client.profile.store.desk.search(
         expression(query, sorted(rooms), sorted(senders)), before=before, limit=limit
     )
+    messages = [(place, client.read(row)) for place, row in found]
+    at, became = _standing(client, [message for _place, message in messages])
     results = []
-    for place, row in found:
-        message = client.read(row)
+    for place, message in messages:
         piece, spans = excerpt(words_of(message.body), query)
-        results.append(Found(message=message, place=place, excerpt=piece, spans=spans))
+        results.append(
+            Found(message=message, at=at[message.id], since=became[message.id], place=place, excerpt=piece, spans=spans)
+        )
     return results
+
+
+def _standing(client: Client, messages: Iterable[Message]) -> tuple[dict[EnvelopeId, Message], dict[EnvelopeId, Since]]:
+    """Where a conversation shows each of some messages, and what became of it."""
+    by_room: dict[RoomId, list[Message]] = {}
+    for message in messages:
+        by_room.setdefault(message.room, []).append(message)
+    at: dict[EnvelopeId, Message] = {}
+    became: dict[EnvelopeId, Since] = {}
+    for name, those in by_room.items():
+        room = client.room(name.hex())
+        became |= since(room, those)
+        told_of = {one.id: one.body.message for one in those if isinstance(one.body, Correction | Withdrawal)}
+        shown = room.entries(*told_of.values())
+        at |= {one.id: shown.get(told_of.get(one.id, one.id), one) for one in those}
+    return at, became
 
 
 def find_senders(client: Client, reference: str) -> list[DeviceId]:

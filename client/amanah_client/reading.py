@@ -58,18 +58,37 @@ class Draft:
     reply_to: EnvelopeId | None = None
 
 
+class Since(msgspec.Struct, frozen=True, kw_only=True):
+    """What its author has made of an entry since it was said, as the board counts it.
+
+    Attributes:
+        withdrawn: Its withdrawal, or that of what it corrects; None where it stands.
+        corrected: The correction that tells in its place what is said now; None where this entry does.
+    """
+
+    withdrawn: Message | None = None
+    corrected: Message | None = None
+
+
+UNCHANGED: Final = Since()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """An entry that a search found.
 
     Attributes:
         message: The entry.
+        at: The entry at which a conversation shows it: what it corrects or withdraws; else itself.
+        since: What became of it.
         place: Where it stands among all that was found; `before` of the next page.
         excerpt: A piece of what it says, around the first place that fits.
         spans: (start, end) of what fits, in the excerpt.
     """
 
     message: Message
+    at: Message
+    since: Since
     place: int
     excerpt: str = field(repr=False)
     spans: tuple[tuple[int, int], ...]

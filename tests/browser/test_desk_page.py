@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
-from tests.browser.desks import PHONE, Desks, desks, sitting
+from tests.browser.desks import PHONE, WIDE, Desks, Officer, desks, sitting
 
 
 @pytest.fixture(scope="module")
@@ -129,4 +129,46 @@ def test_the_first_note_of_a_room_is_left_from_its_board_where_the_composer_has_
         page.locator("dialog .go").click()
         expect(part).to_contain_text("The sinkhole is agreed")
         ours.shoot(f"note-left-phone-{lang}")
+        assert ours.visit.complaints == []
+
+
+def _use(ours: Officer, text: str, button: str) -> None:
+    said = ours.hears(text)
+    said.focus()
+    said.get_by_role("button", name=ours.word(button), exact=True).click()
+
+
+@pytest.mark.parametrize("lang", ["en", "ar"])
+def test_a_find_tells_what_was_taken_back_without_its_words_and_leads_to_what_was_corrected(
+    browser: Browser, site: Desks, lang: str
+) -> None:
+    home = site.nations.enrol(f"Searcher, {lang}", "cert.example.tn")
+    with sitting(browser, site.start(home), lang=lang) as ours:
+        page = ours.page
+        ours.open_room("Night")
+        ours.say("The loader's password is hunter2")
+        ours.say("The loader is signed by a company in Casablanca")
+        _use(ours, "hunter2", "Withdraw")
+        page.locator("#f-reason").fill("wrong room")
+        page.locator("dialog .go").click()
+        gone = page.locator("#flow .gone.withdrawn > span")
+        gone.wait_for()
+        _use(ours, "is signed", "Correct")
+        expect(page.locator("textarea.box")).to_have_value("The loader is signed by a company in Casablanca")
+        ours.say("The loader is signed twice")
+        page.locator("#flow article summary", has_text=ours.word("corrected")).wait_for()
+        finds = page.locator(".finds li", has=page.locator(".tlp"))
+        for name, size in (("phone", PHONE), ("wide", WIDE)):
+            page.set_viewport_size(size)
+            page.keyboard.press("Control+k")
+            page.locator("dialog.palette input").fill("loader ")
+            expect(finds).to_have_count(3)
+            expect(finds.nth(0).locator("bdi").last).to_have_text("The loader is signed twice")
+            expect(finds.nth(0)).not_to_contain_text(ours.word("corrected"))
+            expect(finds.nth(1)).to_contain_text(ours.word("corrected"))
+            expect(finds.nth(2).locator(".gone")).to_have_text(gone.inner_text())
+            expect(page.locator("dialog.palette")).not_to_contain_text("hunter2")
+            ours.shoot(f"found-{name}-{lang}")
+            finds.nth(0).click()
+            expect(page.locator("#flow article:focus")).to_contain_text("The loader is signed twice")
         assert ours.visit.complaints == []

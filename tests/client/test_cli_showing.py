@@ -17,10 +17,12 @@ from amanah_client.directory import Directory, Party
 from amanah_client.message import Message
 from amanah_client.model import Alarm, Cause, Mending, MessageRow, MessageState, Retitled
 from amanah_client.plain import plain as as_json
+from amanah_client.reading import Since
 from amanah_protocol import kinds
 from amanah_protocol.content.alert import Alert, Severity
 from amanah_protocol.content.bodies import AlertBatch, Body, RoomInfo, Unknown
 from amanah_protocol.content.handover import Handover
+from amanah_protocol.content.revision import Withdrawal
 from amanah_protocol.content.text import Text
 from amanah_protocol.crypto import sha256
 from amanah_protocol.identity import Role
@@ -298,6 +300,22 @@ def test_a_text_says_what_it_answers_and_what_it_asks_for() -> None:
     assert said.endswith(
         f" [answers {showing.short(OTHER)}] [in the thread of {showing.short(OTHER)}] [asks: acting]: x"
     )
+
+
+def test_what_its_author_made_of_it_since_stands_before_what_it_says() -> None:
+    said, other = message(Text(text="at 14:00")), replace(message(Withdrawal(message=ID, reason="no")), id=OTHER)
+    for since, remark in (
+        (Since(withdrawn=other, corrected=other), " [withdrawn by its author: "),
+        (Since(corrected=other), " [corrected by its author: "),
+    ):
+        line = showing.line(said, NOBODY, Label.AMBER, Pap.AMBER, since=since).plain
+        assert remark in line
+        assert line.endswith("]: at 14:00")
+        made = showing.message_json(said, Label.AMBER, Pap.AMBER, since=since)
+        by = {"envelope": OTHER.hex(), "at": "1970-01-01T00:00:00.900Z"}
+        assert made["corrected"] == by
+        assert made["withdrawn"] == (None if since.withdrawn is None else by | {"reason": "no"})
+    assert (as_value(said)["withdrawn"], as_value(said)["corrected"]) == (None, None)
 
 
 def test_a_title_and_a_body_of_a_newer_version_are_shown_as_such() -> None:

@@ -20,7 +20,8 @@ from amanah_client.home import Home, create_profile, open_profile
 from amanah_client.keystore import create_key_file
 from amanah_client.message import Message
 from amanah_client.model import MessageState
-from amanah_client.reading import Draft, Unread
+from amanah_client.reading import UNCHANGED, Draft, Unread
+from amanah_client.saying import saying
 from amanah_client.store import LocalStore
 from amanah_protocol.content.reaction import Reaction
 from amanah_protocol.content.revision import Correction, Withdrawal
@@ -77,6 +78,53 @@ async def test_what_was_said_is_found_by_words_and_by_where_and_by_whom(two: Two
     assert refused.value.code is Code.USAGE
     with pytest.raises(UsageError):
         two.b.search("hamec", limit=0)
+
+
+async def test_what_is_found_says_what_its_author_has_made_of_it_since(two: Two) -> None:
+    async def say(body: Text | Correction | Withdrawal, room: Room = two.ours) -> EnvelopeId:
+        sent = (await room.send(body)).envelope
+        assert sent is not None
+        await until(lambda: two.theirs.entries(sent))
+        return sent
+
+    def found(word: str) -> dict[EnvelopeId, tuple[EnvelopeId, EnvelopeId | None, EnvelopeId | None]]:
+        """What is found, where it stands, what withdraws it, and what tells in its place."""
+        made = {}
+        for one in two.b.search(word):
+            withdrawn, corrected = (by.id if by else None for by in (one.since.withdrawn, one.since.corrected))
+            made[one.message.id] = one.at.id, withdrawn, corrected
+        return made
+
+    said = await say(Text(text="portal alpha"))
+    assert found("portal") == {said: (said, None, None)}
+    first = await say(Correction(message=said, text="portal beta"))
+    assert found("portal") == {said: (said, None, first), first: (said, None, None)}
+    second = await say(Correction(message=said, text="portal gamma"))
+    assert found("portal") == {said: (said, None, second), first: (said, None, second), second: (said, None, None)}
+    # What takes back a message takes back all that it ever said.
+    taken = await say(Withdrawal(message=said, reason="no such portal"))
+    assert found("alpha") == {said: (said, taken, second)}
+    assert found("beta") == {first: (said, taken, second)}
+    assert found("gamma") == {second: (said, taken, None)}
+    assert found('"no such portal"') == {taken: (said, None, None)}
+
+
+async def test_what_another_says_of_an_entry_marks_no_find_of_it(two: Two) -> None:
+    """The control of the mark: what has no effect on the board has none on what a search finds."""
+    said = (await two.ours.send(Text(text="portal alpha"))).envelope
+    assert said is not None
+    await until(lambda: two.theirs.entries(said))
+    body = Correction(message=said, text="portal omega")
+    for other in (body, Withdrawal(message=said, reason="")):
+        # As a client sends it that does not ask first whether it counts.
+        await two.b.do(saying(two.theirs.id, other, label=two.theirs.ceiling))
+    await until(lambda: len(two.a.search("portal")) == 2)
+    await until(lambda: [one for one in two.ours.messages() if isinstance(one.body, Withdrawal)])
+    assert [one.since for one in two.a.search("portal")] == [UNCHANGED, UNCHANGED]
+    # Nor does what becomes of the entry mark the words of the other.
+    await two.ours.send(Withdrawal(message=said, reason=""))
+    await until(lambda: two.a.search("alpha")[0].since.withdrawn)
+    assert [one.since for one in two.a.search("omega")] == [UNCHANGED]
 
 
 async def test_what_others_say_is_unread_until_it_is_marked(two: Two) -> None:

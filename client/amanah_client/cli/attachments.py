@@ -12,18 +12,18 @@ from amanah_client.cli.asking import catch_up, find_room, look, show_outcome
 from amanah_client.cli.files import File as FileName
 from amanah_client.cli.progress import Progress, progress
 from amanah_client.cli.rooms import explain_status
-from amanah_client.cli.showing import DRILL, party_json, short, who, withdrawal_json
+from amanah_client.cli.showing import DRILL, party_json, remark_of, short, who, withdrawal_json
 from amanah_client.cli.terminal import DEFAULTS, Options, clock, iso, single
 from amanah_client.composing import names
 from amanah_client.files import RoomFile, follow
 from amanah_client.language import gettext as _
 from amanah_client.language import ngettext
-from amanah_client.message import Message
 from amanah_client.model import Intent, IntentState
+from amanah_client.reading import Since
 from amanah_client.room import Room
 from amanah_client.saying import unusual
 from amanah_client.sdk import Client
-from amanah_client.taken_back import withdrawals
+from amanah_client.taken_back import since
 from amanah_protocol.errors import AmanahError, Code, UsageError
 
 Flag = Annotated[bool, Parameter(negative="")]
@@ -100,12 +100,12 @@ def files(room: str, /, *, offline: Flag = False, common: Options = DEFAULTS) ->
     def show(client: Client) -> None:
         inside = client.room(room)
         found = inside.files()
-        taken = withdrawals(inside, [file.message for file in found])
+        became = since(inside, [file.message for file in found])
         if common.json:
-            terminal.show_json([_json(file, inside, taken.get(file.message.id)) for file in found])
+            terminal.show_json([_json(file, inside, became[file.message.id]) for file in found])
             return
         for file in found:
-            terminal.show(_line(file, inside, taken.get(file.message.id)))
+            terminal.show(_line(file, inside, became[file.message.id]))
         if not found:
             terminal.say(_("no files"))
 
@@ -147,8 +147,8 @@ def save(
                 message.message, to, container=container, timeout_s=common.timeout, tell=shown.advance
             )
         if common.json:
-            withdrawn = withdrawals(inside, [message.message]).get(message.message.id)
-            terminal.show_line({**_json(message, inside, withdrawn), "path": str(made)})
+            became = since(inside, [message.message])[message.message.id]
+            terminal.show_line({**_json(message, inside, became), "path": str(made)})
         else:
             terminal.show(_("saved  %(path)s", path=single(str(made))))
 
@@ -173,14 +173,13 @@ def _begin_so(room: Room, digits: str) -> list[RoomFile]:
     return [file for file in room.files() if file.message.id.hex().startswith(digits)]
 
 
-def _line(found: RoomFile, room: Room, withdrawn: Message | None) -> str:
+def _line(found: RoomFile, room: Room, made: Since) -> str:
     message, file = found.message, found.file
     label, pap = room.limits_of(message)
     drill = DRILL if message.drill else ""
     head = f"{short(message.id)}  {clock(message.sent_at_ms)}  {drill}{label.text:<17}"
     allowed = f" [{mark}]" if (mark := unusual(pap)) else ""
-    if withdrawn is not None:
-        allowed += " " + _("[withdrawn by its author: %(time)s]", time=clock(withdrawn.sent_at_ms))
+    allowed += remark_of(made)
     if file is None:
         return f"{head}  {found.state:<9}  {who(message.sender)}"
     sample = " " + _("(sample)") if file.sample else ""
@@ -190,7 +189,7 @@ def _line(found: RoomFile, room: Room, withdrawn: Message | None) -> str:
     return f"{head}  {found.state:<9}  {who(message.sender)}{allowed}  {what}{said}"
 
 
-def _json(found: RoomFile, room: Room, withdrawn: Message | None) -> dict[str, object]:
+def _json(found: RoomFile, room: Room, made: Since) -> dict[str, object]:
     message, file = found.message, found.file
     label, pap = room.limits_of(message)
     return {
@@ -213,5 +212,5 @@ def _json(found: RoomFile, room: Room, withdrawn: Message | None) -> dict[str, o
         "sha256": None if file is None else file.digest.hex(),
         "sample": None if file is None else file.sample,
         "text": None if file is None else file.text,
-        "withdrawn": None if withdrawn is None else withdrawal_json(withdrawn),
+        "withdrawn": withdrawal_json(made.withdrawn),
     }

@@ -25,7 +25,7 @@ from amanah_client.message import Message
 from amanah_client.model import Mending, MessageState
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_client.taken_back import withdrawals
+from amanah_client.taken_back import since
 from amanah_protocol.content.text import MAX_CHARS, Text
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.kinds import Grade
@@ -174,14 +174,12 @@ def read(
     def show(client: Client) -> None:
         shown = client.room(room)
         messages = _pick(shown, after=after, limit=limit, everything=everything)
-        taken = withdrawals(shown, messages)
+        became = since(shown, messages)
         if common.json:
-            terminal.show_json(
-                [message_json(one, *shown.limits_of(one), withdrawn=taken.get(one.id)) for one in messages]
-            )
+            terminal.show_json([message_json(one, *shown.limits_of(one), since=became[one.id]) for one in messages])
         else:
             for one in messages:
-                terminal.show(line(one, client.directory(), *shown.limits_of(one), withdrawn=taken.get(one.id)))
+                terminal.show(line(one, client.directory(), *shown.limits_of(one), since=became[one.id]))
         if (status := explain_status(shown)) is not None:
             terminal.say(status)
 
@@ -334,10 +332,10 @@ class _Tail:
         if self._left == 0 or (is_quiet(message) and not self._everything):
             return
         room = Room(client, message.room)
-        withdrawn = withdrawals(room, [message]).get(message.id)
+        became = since(room, [message])[message.id]
         if self._common.json:
-            terminal.show_line(message_json(message, *room.limits_of(message), withdrawn=withdrawn))
+            terminal.show_line(message_json(message, *room.limits_of(message), since=became))
         else:
-            terminal.show(line(message, client.directory(), *room.limits_of(message), withdrawn=withdrawn))
+            terminal.show(line(message, client.directory(), *room.limits_of(message), since=became))
         if self._left is not None:
             self._left -= 1

@@ -13,11 +13,9 @@ from amanah_client.cli.terminal import DEFAULTS, Options, isolated
 from amanah_client.finding import MOST
 from amanah_client.language import gettext as _
 from amanah_client.language import isolate
-from amanah_client.message import Message
 from amanah_client.reading import Found
 from amanah_client.room import Room
 from amanah_client.sdk import Client
-from amanah_client.taken_back import withdrawals
 from amanah_protocol.errors import Code, UsageError
 from amanah_protocol.labels import Label, Pap
 
@@ -80,22 +78,18 @@ def _show(found: list[Found], client: Client, *, titles: bool) -> None:
             last = one.message.room
             terminal.show(_("in %(room)s", room=isolated(client.room(last).title)))
         label, pap = _marks(one, client)
-        terminal.show(line(one.message, client.directory(), label, pap, withdrawn=_withdrawn(one, client)))
+        terminal.show(line(one.message, client.directory(), label, pap, since=one.since))
 
 
 def _marks(found: Found, client: Client) -> tuple[Label, Pap | None]:
     return Room(client, found.message.room).limits_of(found.message)
 
 
-def _withdrawn(found: Found, client: Client) -> Message | None:
-    return withdrawals(Room(client, found.message.room), [found.message]).get(found.message.id)
-
-
 def found_json(found: Found, client: Client) -> dict[str, object]:
     """A message as `read` has it, and where it fits."""
     spans = [list(span) for span in found.spans]
     label, pap = _marks(found, client)
-    return message_json(found.message, label, pap, withdrawn=_withdrawn(found, client)) | {
+    return message_json(found.message, label, pap, since=found.since) | {
         "place": found.place,
         "excerpt": found.excerpt,
         "spans": spans,

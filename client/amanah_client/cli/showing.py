@@ -18,6 +18,7 @@ from amanah_client.language import gettext as _
 from amanah_client.message import Message
 from amanah_client.model import Alarm, MessageState, Retitled
 from amanah_client.plain import plain
+from amanah_client.reading import UNCHANGED, Since
 from amanah_client.room import Room
 from amanah_client.said import ID_DIGITS, said, said_json
 from amanah_client.saying import unusual
@@ -65,15 +66,14 @@ def who(party: Party) -> str:
     return f"{name}, {party.organisation}" if party.organisation else name
 
 
-def line(
-    message: Message, directory: Directory, label: Label, pap: Pap | None, *, withdrawn: Message | None = None
-) -> Line:
+def line(message: Message, directory: Directory, label: Label, pap: Pap | None, *, since: Since = UNCHANGED) -> Line:
     """One message for a terminal: place, id, time, the label that counts, sender, the PAP that does, what it says.
 
     The place is the log's, the time its author's, who signed both it and the message. The relay's time is shown as
     the relay's word, and only where it says something else (attack 40). What a person wrote stands behind a colon and
     nothing of ours behind it, so that no text can look like something that this program says. What is withdrawn
-    stands there as it was said, with when that was. In a drill each line of it says so, whichever is seen alone.
+    or corrected stands there as it was said, with when that was. In a drill each line of it says so, whichever of
+    them is seen alone.
     """
     place = "-" if message.room_seq is None else str(message.room_seq)
     # What has no content has no label: metadata is nothing that anybody hands on.
@@ -85,21 +85,18 @@ def line(
         (f"{place:>5}  {short(message.id)}  {clock(message.sent_at_ms)}  ", ""),
         (drill, _DRILL_STYLE),
         (text, _STYLES[label]),
-        (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message, pap, withdrawn)}", ""),
+        (" " * (_LABEL_WIDTH - len(text)) + f"  {who(message.sender)}{_remarks(message, pap, since)}", ""),
         (f": {says}" if speaks else f" {says}", "" if speaks else "dim"),
     )
     return Line(parts, indent=_INDENT, mark=(drill, _DRILL_STYLE if drill else ""))
 
 
-def _remarks(message: Message, pap: Pap | None, withdrawn: Message | None) -> str:
+def _remarks(message: Message, pap: Pap | None, since: Since) -> str:
     """What has to be said of a message besides what it says."""
     urgent = "" if message.precedence is Precedence.ROUTINE else f" [{terms.precedence(message.precedence)}]"
     allowed = f" [{mark}]" if (mark := unusual(pap)) else ""
     repaired = "" if message.repaired_by is None else " " + _("[repaired by %(whom)s]", whom=who(message.repaired_by))
     repaired += "" if message.granted_by is None else " " + _("[granted by %(whom)s]", whom=who(message.granted_by))
-    taken = ""
-    if withdrawn is not None:
-        taken = " " + _("[withdrawn by its author: %(time)s]", time=clock(withdrawn.sent_at_ms))
     relay = " " + _("[the relay says: %(time)s]", time=clock(message.accepted_at_ms)) if message.clocks_differ else ""
     answers, body = "", message.body
     if isinstance(body, TextBody):
@@ -112,7 +109,16 @@ def _remarks(message: Message, pap: Pap | None, withdrawn: Message | None) -> st
             else " " + _("[in the thread of %(message)s]", message=isolated(short(body.thread)))
         )
         answers += "" if body.asks is None else " " + _("[asks: %(grade)s]", grade=terms.grade(body.asks))
-    return urgent + taken + allowed + answers + repaired + relay
+    return urgent + remark_of(since) + allowed + answers + repaired + relay
+
+
+def remark_of(since: Since) -> str:
+    """What is to be said of a message that its author took back, or says otherwise by now; "" where it stands."""
+    if since.withdrawn is not None:
+        return " " + _("[withdrawn by its author: %(time)s]", time=clock(since.withdrawn.sent_at_ms))
+    if since.corrected is not None:
+        return " " + _("[corrected by its author: %(time)s]", time=clock(since.corrected.sent_at_ms))
+    return ""
 
 
 def _says(message: Message, directory: Directory) -> str:  # noqa: PLR0911 - one for each thing that can be said
@@ -180,16 +186,14 @@ def party_json(party: Party) -> dict[str, object]:
     }
 
 
-def message_json(
-    message: Message, label: Label, pap: Pap | None, *, withdrawn: Message | None = None
-) -> dict[str, object]:
+def message_json(message: Message, label: Label, pap: Pap | None, *, since: Since = UNCHANGED) -> dict[str, object]:
     """A message; `text`, `alerts` and `title` stand there where it is that, and `said` where a person said it.
 
     Args:
         message: The message.
         label: The label that counts of it; `sent_label` is the one it was sent with.
         pap: What readers may do with it, in the same way; `sent_pap` is what it was sent with.
-        withdrawn: The withdrawal by its author; None where it stands.
+        since: What its author has made of it.
     """
     value: dict[str, object] = {
         "id": message.id.hex(),
@@ -216,7 +220,8 @@ def message_json(
         "written_at": iso(message.written_at_ms),
         "sent_at": iso(message.sent_at_ms),
         "accepted_at": iso(message.accepted_at_ms),
-        "withdrawn": None if withdrawn is None else withdrawal_json(withdrawn),
+        "withdrawn": withdrawal_json(since.withdrawn),
+        "corrected": None if since.corrected is None else _entry_json(since.corrected),
         "header": plain(message.specific),
     }
     match message.body:
@@ -236,10 +241,17 @@ def message_json(
     return value
 
 
-def withdrawal_json(withdrawal: Message) -> dict[str, object]:
-    """When and why something was withdrawn, and by which entry."""
-    reason = withdrawal.body.reason if isinstance(withdrawal.body, Withdrawal) else ""
-    return {"envelope": withdrawal.id.hex(), "at": iso(withdrawal.sent_at_ms), "reason": reason}
+def withdrawal_json(withdrawal: Message | None) -> dict[str, object] | None:
+    """When and why something was withdrawn, and by which entry; None where it was not."""
+    if withdrawal is None:
+        return None
+    return _entry_json(withdrawal) | {
+        "reason": withdrawal.body.reason if isinstance(withdrawal.body, Withdrawal) else ""
+    }
+
+
+def _entry_json(message: Message) -> dict[str, object]:
+    return {"envelope": message.id.hex(), "at": iso(message.sent_at_ms)}
 
 
 def alert_json(alert: Alert) -> dict[str, object]:

@@ -37,7 +37,7 @@ from amanah_client.report.taking import record, recorded, take
 from amanah_client.room import Room
 from amanah_client.saving import check_container, pieces
 from amanah_client.saying import unusual
-from amanah_client.taken_back import withdrawals
+from amanah_client.taken_back import since
 from amanah_client.view import words
 from amanah_client.view.conversation import file_card
 from amanah_client.view.people import Seat
@@ -203,8 +203,11 @@ class Hatch:
         """The files of a room, what came last first; it reads the whole room."""
         found = room_of(self._desk, room)
         files, seat = found.files(), self._desk.seat()
-        taken = withdrawals(found, [file.message for file in files])
-        return [_line(file, found, seat, withdrawn=file.message.id in taken) for file in reversed(files)]
+        became = since(found, [file.message for file in files])
+        return [
+            _line(file, found, seat, withdrawn=became[file.message.id].withdrawn is not None)
+            for file in reversed(files)
+        ]
 
     async def report(self, asked: wire.Report, cookie: str) -> dict[str, object]:
         """The report of a room, or the draft of a notice: where it is taken, and whether the room is told.

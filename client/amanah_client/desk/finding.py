@@ -14,6 +14,7 @@ from amanah_client.room import Room
 from amanah_client.saying import unusual
 from amanah_client.view.conversation import conversation, reactions, versions
 from amanah_client.view.entries import Item
+from amanah_client.view.finds import find_line
 from amanah_client.view.gathered import Room as Seen
 from amanah_client.view.people import Seat
 from amanah_client.view.runs import begun, parse
@@ -50,18 +51,20 @@ def find(desk: Desk, query: str) -> dict[str, object]:
 def _found(found: Found, room: Room, seat: Seat) -> dict[str, object]:
     message = found.message
     who, (label, pap) = seat.who(message.sender), room.limits_of(message)
+    line = find_line(found)
     return {
         "room": message.room.hex(),
         "title": shown(room.title),
         "drill": message.drill,
         "label": label.text,
         "pap": unusual(pap),
-        "entry": message.id.hex(),
-        "seq": message.room_seq or 0,
+        "entry": line.entry,
+        "seq": line.seq,
+        "state": line.state,
         "chip": who.chip,
         "name": who.name,
         "at_ms": message.sent_at_ms,
-        "text": shown(found.excerpt).replace("\n", " "),
+        "text": line.text,
     }
 
 

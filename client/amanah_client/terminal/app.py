@@ -28,6 +28,7 @@ from amanah_client.terminal.showing import command_for
 from amanah_client.view import words
 from amanah_client.view.board import ClockLine, DecisionLine, TaskLine
 from amanah_client.view.entries import Entry
+from amanah_client.view.finds import find_line
 from amanah_client.view.indicators import defang, has_live
 from amanah_client.view.runs import parse, plain
 from amanah_client.view.why import why
@@ -172,7 +173,7 @@ class Terminal(Frame):
             case doing.Shows(command=command):
                 self.call_later(self.push_screen, Telling(dialogs.commands(command)))
             case doing.Finds():
-                self.ask(Finding(done.query, self._found(done)), self._found_one)
+                self._find(done)
             case doing.Lowers() | doing.Closes():
                 self._ask_again(feed, done, text)
             case doing.Takes():
@@ -201,6 +202,16 @@ class Terminal(Frame):
             self.moves.end(move)
             self.show_moves()
 
+    def _find(self, finds: doing.Finds) -> None:
+        """Show what was found; one that is chosen is looked at where its conversation shows it."""
+        at = {one.message.id.hex(): find_line(one).entry for one in finds.found}
+
+        def chosen(name: str | None) -> None:
+            if name:
+                self._go_to(at[name])
+
+        self.ask(Finding(finds.query, self._found(finds)), chosen)
+
     def _found(self, finds: doing.Finds) -> list[Drawn]:
         """What was found, as something to choose from."""
         seat, client = self.watch_over.seat(), self.watch_over.client
@@ -212,7 +223,7 @@ class Terminal(Frame):
             head = (part(room.title, "bold"), Part("  "), *said(at, "dim"), Part("  "),
                     part(who.chip, "chip"), Part(" "), part(who.name))  # fmt: skip
             allowed = (Part(mark, "bold"), Part("  ")) if (mark := unusual(pap)) else ()
-            told = (*allowed, Part(f" {label.text} ", label.text), Part("  "), part(defang(one.excerpt)))
+            told = (*allowed, Part(f" {label.text} ", label.text), Part("  "), *dialogs.find(find_line(one)))
             rows = (
                 Row(edge=(Part("  "),), parts=head),
                 Row(edge=(Part("    "),), parts=told),
@@ -220,10 +231,6 @@ class Terminal(Frame):
             )
             drawn.append(Drawn(id=message.id.hex(), rows=rows))
         return drawn
-
-    def _found_one(self, name: str | None) -> None:
-        if name:
-            self._go_to(name)
 
     def _go_to(self, name: str) -> None:
         """Look at a message, wherever it stands, and mark it."""

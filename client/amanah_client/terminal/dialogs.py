@@ -20,6 +20,7 @@ from amanah_client.terminal.drawing import Drawn, Parts
 from amanah_client.terminal.lines import Part, Row, part, said, wrap
 from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_client.view import words
+from amanah_client.view.finds import FindLine
 from amanah_client.view.rooms import RoomLine
 
 NEW: Final = "new"
@@ -211,6 +212,14 @@ class Jumping(ModalScreen[str]):
     def action_leave(self) -> None:
         """Go nowhere."""
         self.app.call_later(self.dismiss, "")
+
+
+def find(line: FindLine) -> Parts:
+    """What a find says, or that it was withdrawn."""
+    if line.state == "withdrawn":
+        return said(line.text, "dim")
+    mark = (*said(_("corrected"), "dim"), Part("  ")) if line.state == "corrected" else ()
+    return (*mark, part(line.text))
 
 
 class Finding(ModalScreen[str]):

@@ -271,11 +271,11 @@ def _content(message: Message, room: Room) -> Content | None:
             found, said = _said(message.id, message.body, room), room.board.messages.get(message.id)
             if found is None or said is None or said.withdrawn is None:
                 return found
-            text = _withdrawn(message, room.messages.get(said.withdrawn))
+            text = withdrawn_words(message, room.messages.get(said.withdrawn))
             return Gone(why="withdrawn", text=text, was=found)
 
 
-def _withdrawn(message: Message, withdrawal: Message | None) -> str:
+def withdrawn_words(message: Message, withdrawal: Message | None) -> str:
     """That it is withdrawn, since when and why; a day is named where it is another than that of the message."""
     body = None if withdrawal is None else withdrawal.body
     # Between its marks of direction nothing would be something.

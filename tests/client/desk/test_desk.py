@@ -269,6 +269,31 @@ async def test_a_room_is_opened_people_invited_and_removed_from_the_page(sitting
     assert not (await page.ask("invite", room=line["id"], whom="nobody"))["ok"]
 
 
+async def test_what_was_taken_back_is_found_without_its_words_and_what_was_corrected_where_it_stands(
+    sitting: Sitting,
+) -> None:
+    page, theirs = sitting.page, sitting.two.theirs
+    leaked = (await theirs.send("The loader's password is hunter2")).envelope
+    said = (await theirs.send("The loader is signed")).envelope
+    assert leaked is not None
+    assert said is not None
+    await theirs.send(Withdrawal(message=leaked, reason="wrong room"))
+    correction = (await theirs.send(Correction(message=said, text="The loader is signed twice"))).envelope
+    assert correction is not None
+    await page.until(lambda: [item["content"]["corrections"] for item in page.entries("prose")] == [1])
+    await page.until(lambda: len(page.entries("gone")) == 1)
+    found = (await page.ask("search", query="loader"))["data"]["found"]
+    assert [(one["state"], one["entry"]) for one in found] == [
+        ("", said.hex()), ("corrected", said.hex()), ("withdrawn", leaked.hex()),
+    ]  # fmt: skip
+    (gone,) = page.entries("gone")
+    assert found[-1]["text"] == gone["content"]["text"]
+    assert "hunter2" not in str(found)
+    # Its conversation shows both there.
+    (item,) = page.entries("prose")
+    assert {(one["entry"], one["seq"]) for one in found[:2]} == {(item["id"], item["seq"])}
+
+
 async def test_words_are_found_and_drafts_kept(sitting: Sitting) -> None:
     page, room = sitting.page, sitting.room
     await sitting.two.theirs.send("The Loader is signed")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from amanah_client.saying import saying
-from amanah_protocol.content.revision import Correction
+from amanah_client.terminal.dialogs import Finding
+from amanah_client.terminal.sheet import Sheet
+from amanah_protocol.content.revision import Correction, Withdrawal
 from amanah_protocol.content.task import Task
 from amanah_protocol.types import OrgName
 from tests.client.terminal.officers import MA, Desk, at_the_terminal, joined, until
@@ -48,6 +52,35 @@ async def test_a_task_and_a_proposal_are_taken_back_and_open_no_more(nations: Na
         await desk.sees("Decision 1  Sinkhole the domains", "conversation")
         await desk.pilot.press("c")
         await desk.sees("Only a text is corrected.", "told")
+
+
+async def test_what_was_taken_back_is_found_without_its_words_and_what_was_corrected_where_it_stands(
+    nations: Nations,
+) -> None:
+    async with at_the_terminal(nations, "finding", room="Taking back") as desk:
+        theirs = await joined(desk.malware, "Taking back")
+        leaked = (await theirs.send("The loader has hunter2")).envelope
+        said = (await theirs.send("The loader is signed")).envelope
+        assert leaked is not None
+        assert said is not None
+        await theirs.send(Withdrawal(message=leaked, reason="wrong room"))
+        await theirs.send(Correction(message=said, text="Signed twice is the loader"))
+        await desk.sees("corrected once", "conversation")
+        await desk.sees("Withdrawn by its author at", "conversation")
+        await desk.type("/search loader")
+        await until(lambda: isinstance(desk.app.screen, Finding))
+        await desk.pilot.pause()
+        drawn = desk.drawn()
+        assert "3 messages fit" in drawn
+        assert re.search(r"TLP:AMBER\s+corrected\s*The loader is signed", drawn), drawn
+        assert re.search(r"TLP:AMBER\s+Signed twice", drawn), drawn
+        assert re.search(r"TLP:AMBER\s+Withdrawn by its author at [^:]+:\d\d UTC: wrong room", drawn), drawn
+        assert "hunter2" not in drawn
+        # The first is the correction: it stands at what it corrects.
+        await desk.pilot.press("enter")
+        await until(lambda: not isinstance(desk.app.screen, Finding))
+        await desk.pilot.pause()
+        assert desk.app.query_one("#conversation", Sheet).marked == said.hex()
 
 
 async def test_what_others_send_all_the_same_is_shown_as_what_does_not_count(nations: Nations) -> None:

@@ -6,6 +6,13 @@ import { now, openRoom, quietly } from "./state.js";
 
 const MOST = 8;
 
+/** What a find says, or that it was withdrawn, as its conversation does. */
+function said(one) {
+  const text = one.state === "withdrawn" ? el("span.gone", {}, one.text) : theirs(one.text);
+  const mark = one.state === "corrected" ? [el("span.meta", {}, now.say.corrected), " "] : null;
+  return el("div", {}, tlp(one.label), " ", one.pap ? [pap(one.pap), " "] : null, mark, text);
+}
+
 export function openPalette(flow, query = "") {
   if (document.querySelector("dialog[open]")) return;
   const before = document.activeElement;
@@ -25,7 +32,7 @@ export function openPalette(flow, query = "") {
     options = [
       ...rooms.map((room) => ({ go: () => openRoom(room.id), shown: [el(`i.sev${room.severity ? `.${room.severity}` : ""}`), room.drill ? el("b.drill", {}, now.say.drill) : null, theirs(room.title, "b"), el("span.meta", {}, stands(room))] })),
       ...people.map((who) => ({ go: () => (document.body.dataset.pane = "board"), shown: [chip(who.chip), theirs(who.name, "b"), el("span.meta", {}, who.organisation), who.note ? el("span.meta.warn", {}, who.note) : null] })),
-      ...words.map((one) => ({ go: () => goTo(one), shown: [chip(one.chip), el("div.grow", {}, el("div.row.tight", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, theirs(one.name, "b"), el("span.meta", {}, theirs(one.title)), el("span.meta", {}, moment(one.at_ms, inUtc(one.at_ms)))), el("div", {}, tlp(one.label), " ", one.pap ? [pap(one.pap), " "] : null, theirs(one.text)))] })),
+      ...words.map((one) => ({ go: () => goTo(one), shown: [chip(one.chip), el("div.grow", {}, el("div.row.tight", {}, one.drill ? el("b.drill", {}, now.say.drill) : null, theirs(one.name, "b"), el("span.meta", {}, theirs(one.title)), el("span.meta", {}, moment(one.at_ms, inUtc(one.at_ms)))), said(one))] })),
     ];
     at = Math.min(at, Math.max(0, options.length - 1));
     fill(list, options.map((one, place) => el("li", { role: "option", "aria-selected": String(place === at), onclick: () => pick(place) }, one.shown)));
