@@ -438,6 +438,9 @@ def _quote(target: EnvelopeId, room: Room) -> Quote:
     if message is None:
         return Quote(id=target.hex(), chip="", name="", text=_("an entry that is not here"))
     who, said = room.seat.who(message.sender), room.board.messages.get(target)
+    if said is not None and said.withdrawn is not None:
+        taken = withdrawn_words(message, room.messages.get(said.withdrawn))
+        return Quote(id=target.hex(), chip=who.chip, name=who.name, text=taken)
     corrected = room.messages.get(said.corrected) if said is not None and said.corrected is not None else None
     body = message.body if corrected is None else corrected.body
     text = body.text if isinstance(body, Text | Correction) else None

@@ -172,7 +172,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         id: The entry, in hex.
         chip: Of its author.
         name: Its author's.
-        text: Its first words.
+        text: Its first words; of what was withdrawn, that alone.
     """
 
     id: str

@@ -92,6 +92,21 @@ def test_a_text_that_was_corrected_and_withdrawn_keeps_what_it_said_last() -> No
     assert entry.acks is None
 
 
+def test_an_answer_and_a_thread_quote_no_word_of_what_was_withdrawn() -> None:
+    told = Told()
+    said = told.say(A_TN, Text(text="the password is hunter2"))
+    told.say(A_MA, Text(text="not here, please", reply_to=said, thread=said))
+    _said, before = told.entries()
+    told.say(A_TN, Withdrawal(message=said, reason="wrong room"))
+    gone, after = told.entries()
+    assert isinstance(gone.content, Gone)
+    for quote, now in ((before.reply, after.reply), (before.root, after.root)):
+        assert quote is not None
+        assert now is not None
+        assert quote.text == "the password is hunter2"
+        assert now.text == gone.content.text
+
+
 @pytest.mark.parametrize("lang", ["en", "fr", "ar"])
 def test_a_withdrawal_that_gives_no_reason_leaves_no_place_for_one(lang: str) -> None:
     told = Told()
