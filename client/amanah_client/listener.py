@@ -1,7 +1,7 @@
 """A small HTTP server on uvicorn, with bounds on what strangers can hold open: for witnesses and pages on loopback.
 
-A connection has so many seconds for the head of a request, at most so many are open, a body comes whole and
-in time or not at all, and none is told what serves it.
+A connection has so many seconds for the head of a request, at most so many are open, and none is told what serves it.
+Bodies come by `amanah_client.bodies`.
 """
 
 from __future__ import annotations
@@ -13,27 +13,20 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from http import HTTPStatus
 from typing import Final, Literal
 
 import uvicorn
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 MAX_CONNECTIONS: Final = 256
 HEAD_S: Final = 10.0
 """Within which the head of a request has come, from the first byte of a connection on."""
-BODY_S: Final = 10.0
-"""Within which a request has come whole."""
 KEEP_ALIVE_S: Final = 90
 """A log asks a witness every half minute, and need not connect anew."""
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 _STOP_S: Final = 5
-_CLOSE: Final = {"Connection": "close"}
-"""Where a body is not read to its end, what follows on the connection is no request."""
 
 
 async def serve(
@@ -91,29 +84,6 @@ async def serve(
         loop.remove_signal_handler(signal.SIGTERM)
         for each in opened:
             each.close()
-
-
-async def read_body(request: Request, max_bytes: int, *, within_s: float = BODY_S) -> bytes:
-    """The body of a request, whole.
-
-    Raises:
-        HTTPException: It is too large or too slow, or nobody is left to answer; the connection is closed.
-    """
-    if int(request.headers.get("Content-Length", "0")) > max_bytes:
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(within_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
-    except TimeoutError:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, headers=_CLOSE) from None
-    except ClientDisconnect:
-        # Nobody is left to read this.
-        raise HTTPException(HTTPStatus.BAD_REQUEST, headers=_CLOSE) from None
-    return bytes(body)
 
 
 class _Server(uvicorn.Server):

@@ -366,7 +366,8 @@ def test_a_page_whose_program_has_ended_keeps_no_form_and_no_question_over_it(br
         page = in_the_room(officer)
         page.get_by_role("button", name="Handover").click()
         page.locator("#f-text").fill(LATER)
-        page.evaluate("import('/static/dialogs.js').then((made) => { made.sure('Quarantine9471?', 'yes'); })")
+        dialogs = "import(new URL('dialogs.js', document.scripts[0].src))"
+        page.evaluate(f"{dialogs}.then((made) => {{ made.sure('Quarantine9471?', 'yes'); }})")
         assert page.locator("dialog[open]").count() == 2
         locked.send(signal.SIGKILL)
         page.get_by_text("does not answer").wait_for()

@@ -14,12 +14,16 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page
 
+from amanah_client.desk.app import HERE as DESK
+from amanah_client.web.files import Files
+from amanah_client.web.pages import HERE as FRAME
 from tests.browser.conftest import watched
 from tests.browser.desks import Desks, Officer, desks, sitting
 from tests.browser.test_security import FORM, neighbour
 
 TN: Final = "cert.example.tn"
 SAID: Final = "nobody else reads this"
+STATE: Final = Files(FRAME / "static", DESK / "static").url("state.js")
 
 DIAL: Final = """(there) => new Promise((done) => {
     const socket = new WebSocket(there);
@@ -44,7 +48,7 @@ REACH: Final = """async (there) => {
     await tried("lock", async () => (await fetch(`${there}/lock`, { method: "POST", credentials: "include" })).text());
     await tried("unlock", async () => (await fetch(`${there}/unlock`, { method: "POST", body: "passphrase=" })).text());
     await tried("script", () => loads("script", { src: `${there}/` }));
-    await tried("module", () => import(`${there}/static/state.js`));
+    await tried("module", () => import(`${there}STATE`));
     await tried("image", () => loads("img", { src: `${there}/` }));
     await tried("beacon", () => (navigator.sendBeacon(`${there}/lock`, "") ? "refused" : "refused"));
     await tried("events", () => new Promise((done, not) => {
@@ -90,7 +94,7 @@ def test_a_page_of_another_site_gets_nothing_of_an_open_desk(ours: Officer, host
     page = beside(ours)
     with neighbour() as other:
         page.goto(f"http://{name}:{other.port}/")
-        told = page.evaluate(REACH, origin)
+        told = page.evaluate(REACH.replace("STATE", STATE), origin)
         assert page.evaluate(DIAL, origin.replace("http", "ws", 1) + "/live") == "refused"
         assert {what: found for what, found in told.items() if found not in {"refused", "opaque"}} == {}
         other.pages["/frame"] = f'<!doctype html><iframe src="{origin}/"></iframe><iframe src="{origin}/live"></iframe>'

@@ -18,7 +18,8 @@ import msgspec
 import pytest
 
 from amanah_client.audit.bundle import Bundle
-from amanah_client.listener import BODY_S, HEAD_S, MAX_CONNECTIONS
+from amanah_client.bodies import BODY_S
+from amanah_client.listener import HEAD_S, MAX_CONNECTIONS
 from amanah_client.witness.limits import AT_ONCE, PER_SECOND
 from amanah_client.witness.rows import MAX_KEPT
 from amanah_protocol.cards import Armour, armour, decode_armour, decode_relay_card

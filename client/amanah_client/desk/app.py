@@ -53,13 +53,14 @@ def make_app(
     minutes, sessions = round(launch.sessions.idle_s / 60), launch.sessions
     files = Files(FRAME / "static", HERE / "static")
     pages = Pages(HERE / "templates", files)
+    parts = {"sheets": files.urls(".css"), "modules": files.urls(".js")}
 
     def door(
         wait_s: int = 0,
         wrong: bool = False,  # noqa: FBT001, FBT002 - as `Unlocking` asks for it
         status: HTTPStatus = HTTPStatus.FORBIDDEN,
     ) -> Response:
-        context = {"here": "/", "minutes": minutes, "wait_s": wait_s, "wrong": wrong}
+        context = {"here": "/", "minutes": minutes, "wait_s": wait_s, "wrong": wrong, **parts}
         return pages.render("locked.html", status, passphrase=check is not None, **context)
 
     async def page(_: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from amanah_client.listener import read_body
+from amanah_client.bodies import read_body
 from amanah_client.web.launch import let_in
 from amanah_client.web.sessions import Sessions
 from amanah_protocol.errors import AmanahError, Code

@@ -1,6 +1,7 @@
-"""Files beside the pages, under names that hold their content's hash: a browser never mixes two versions.
+"""Files beside the pages, under an address that holds the hash of all of them: a browser never mixes two versions.
 
-Modules of a script name each other as they are called in the source; so called, a file is never kept by a browser.
+Modules of a script name each other as they stand beside each other, so one hash is for all. Whatever is so addressed
+never changes, and a browser keeps it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from amanah_protocol.crypto import sha256
 
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _DIGITS: Final = 16
+_KEPT: Final = {"Cache-Control": "max-age=31536000, immutable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +35,29 @@ class Files:
 
     def __init__(self, *folders: Path) -> None:
         """Read them; a later folder's file stands in for an earlier one's of the same name."""
-        self._names: dict[str, str] = {}
         self._files: dict[str, _File] = {}
-        for path in (path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in _TYPES):
-            data = path.read_bytes()
-            hashed = f"{path.stem}.{sha256(data).hex()[:_DIGITS]}{path.suffix}"
-            self._names[path.name] = hashed
-            self._files[hashed] = _File(data, _TYPES[path.suffix])
+        for path in (path for folder in folders for path in folder.iterdir() if path.suffix in _TYPES):
+            self._files[path.name] = _File(path.read_bytes(), _TYPES[path.suffix])
+        each = b"".join(sha256(name.encode()) + sha256(self._files[name].data) for name in sorted(self._files))
+        self._place = f"{STATIC}{sha256(each).hex()[:_DIGITS]}/"
 
     def url(self, name: str) -> str:
         """The address of a file."""
-        return STATIC + self._names[name]
+        if name not in self._files:
+            raise KeyError(name)
+        return self._place + name
+
+    def urls(self, suffix: str) -> list[str]:
+        """The addresses of all files that end so, such as `.js`."""
+        return [self._place + name for name in sorted(self._files) if name.endswith(suffix)]
 
     @property
     def route(self) -> Route:
         """Serves them."""
-        return Route(STATIC + "{name}", self._serve, methods=["GET"])
+        return Route(self._place + "{name}", self._serve, methods=["GET"])
 
     async def _serve(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        is_module = name in self._names and name.endswith(".js")
-        found = self._files.get(self._names[name] if is_module else name)
+        found = self._files.get(request.path_params["name"])
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        kept = "no-store" if is_module else "max-age=31536000, immutable"
-        return Response(found.data, media_type=found.media_type, headers={"Cache-Control": kept})
+        return Response(found.data, media_type=found.media_type, headers=_KEPT)

@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from amanah_client.bodies import read_body
 from amanah_client.keystore.durable import operational_errors
-from amanah_client.listener import read_body
 from amanah_client.web.gate import COOKIE, SESSION
 from amanah_client.web.place import NAME_BYTES, Place, open_place
 from amanah_client.web.sessions import IDLE_S, Sessions, running_s

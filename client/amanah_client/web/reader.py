@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from amanah_client.bodies import read_body
 from amanah_client.language import Language, asked_for, language, speaking
-from amanah_client.listener import read_body
 from amanah_client.web.gate import LANGUAGE
 
 COOKIE: Final = "amanah-language"

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from amanah_client.listener import BODY_S, read_body
+from amanah_client.bodies import BODY_S, read_body
 from amanah_client.witness.limits import Rate
 from amanah_client.witness.witness import TEXT, Witness
 from amanah_protocol.errors import OperationalError

@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 
 from amanah_client.language import language, speaking
 from amanah_client.web.files import Files
-from amanah_client.web.gate import STATIC
 from amanah_client.web.pages import HERE, Pages
 from tests.client.web.asked import ask
 
@@ -81,16 +80,31 @@ async def test_a_file_is_served_under_the_hash_of_its_content(tmp_path: Path) ->
     assert (await ask(Starlette(routes=[Files(tmp_path).route]), url)).status == 404
 
 
-@pytest.mark.parametrize("name", ["a.css", "secret.txt", "..%2fsecret.txt", "../secret.txt"])
+@pytest.mark.parametrize("name", ["secret.txt", "..%2fsecret.txt", "../secret.txt", "../../secret.txt"])
 async def test_no_request_names_a_file_of_this_machine(tmp_path: Path, name: str) -> None:
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "a.css").write_text("a{}")
     (tmp_path / "static" / "secret.txt").write_text("secret")
     (tmp_path / "secret.txt").write_text("secret")
-    app = Starlette(routes=[Files(tmp_path / "static").route])
-    assert (await ask(app, STATIC + name)).status == 404
+    files = Files(tmp_path / "static")
+    place = files.url("a.css").removesuffix("a.css")
+    assert (await ask(Starlette(routes=[files.route]), place + name)).status == 404
 
 
-def test_a_faces_own_file_stands_in_for_the_frames(tmp_path: Path) -> None:
+async def test_a_faces_own_file_stands_in_for_the_frames(tmp_path: Path) -> None:
     (tmp_path / "frame.css").write_text("a{}")
-    assert Files(HERE / "static", tmp_path).url("frame.css") == Files(tmp_path).url("frame.css")
+    files = Files(HERE / "static", tmp_path)
+    assert (await ask(Starlette(routes=[files.route]), files.url("frame.css"))).text == "a{}"
+
+
+async def test_what_files_name_each_other_by_is_of_one_version(tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_text('import "./b.js";')
+    (tmp_path / "b.js").write_text("1;")
+    before = Files(tmp_path)
+    (tmp_path / "b.js").write_text("2;")
+    after = Files(tmp_path)
+    assert before.urls(".js") == [before.url("a.js"), before.url("b.js")]
+    assert not {*before.urls(".js")} & {*after.urls(".js")}
+    beside = before.url("a.js").replace("a.js", "b.js")
+    assert (await ask(Starlette(routes=[before.route]), beside)).text == "1;"
+    assert (await ask(Starlette(routes=[after.route]), beside)).status == 404

@@ -10,7 +10,8 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from amanah_client.listener import BODY_S, HEAD_S, MAX_CONNECTIONS, serve
+from amanah_client.bodies import BODY_S
+from amanah_client.listener import HEAD_S, MAX_CONNECTIONS, serve
 from amanah_client.witness.app import make_app
 from amanah_client.witness.limits import Rate
 from amanah_client.witness.server import Address, listen

@@ -8,7 +8,12 @@ async function enter() {
   history.replaceState(null, "", here);
   const said = document.getElementById("said");
   said.textContent = said.dataset.opening;
-  const entered = await fetch("/session", { method: "POST", body: token, redirect: "error" });
+  const entering = fetch("/session", { method: "POST", body: token, redirect: "error" });
+  const next = document.getElementById("next");
+  if (next) {
+    document.head.append(next.content);
+  }
+  const entered = await entering;
   if (entered.ok) {
     location.replace(here);
   } else {
