@@ -28,6 +28,7 @@ from amanah_client.spool import Spool
 from amanah_client.transport import Link, dial, roster_address
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
 from amanah_protocol.group.engines import Engines
+from amanah_protocol.group.seam import Group
 from amanah_protocol.limits import SEALED_CHUNK_BYTES
 from amanah_protocol.roster import Relay, decode_roster
 
@@ -138,6 +139,10 @@ class Engine:
         if link is not None:
             await link.socket.close()
         self._thread.shutdown(wait=True)
+
+    def group_of(self, row: model.RoomRow) -> Group | None:
+        """The group of a room as the core has it, where the row is of the same state; it may move on."""
+        return self._core.group_of(row)
 
     async def ask(self, intent: model.Intent) -> None:
         """Hand over an intent that is durable in the store."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from amanah_client import actions, effective, model
-from amanah_client.core.room import group_of
 from amanah_client.custody import Custody, read_custody
 from amanah_client.directory import Party, find_devices
 from amanah_client.erasing import to_erase
@@ -226,7 +225,7 @@ class Room:
         self._client.profile.store.desk.put_draft(self.id, draft)
 
     def _group(self) -> Group | None:
-        return group_of(self.row, self._client.profile.device_key)
+        return self._client.group_of(self.row)
 
     # ---- what is sent to it
 

@@ -23,13 +23,13 @@ from typing import ClassVar, Final, Self
 from amanah_client import actions, model
 from amanah_client import effects as e
 from amanah_client.asked import new_intent, with_room
-from amanah_client.core.room import group_of
 from amanah_client.directory import Directory, Party
 from amanah_client.effective import check_speaker
 from amanah_client.engine import Engine, Event, NamesChanged, Offline, fault
 from amanah_client.finding import search
 from amanah_client.follower import Follower, decode_line, encode_line
 from amanah_client.home import Profile, ProfileLock, find_home, open_profile
+from amanah_client.members import Members
 from amanah_client.message import Message, Opened
 from amanah_client.outcome import ENDED, code_of, ended, next_change
 from amanah_client.reading import Found, Reader, Unread
@@ -38,6 +38,7 @@ from amanah_client.store.store import INSTALL
 from amanah_protocol import limits
 from amanah_protocol.custody.retention import RoomPolicy
 from amanah_protocol.errors import AmanahError, Code, OperationalError, UsageError
+from amanah_protocol.group.seam import Group
 from amanah_protocol.identity import Certificate, decode_certificate
 from amanah_protocol.labels import Label
 from amanah_protocol.types import DeviceId, EnvelopeId, PersonId, RoomId
@@ -75,7 +76,7 @@ class Client:
         self._directory: Directory | None = None
         self._opened = Opened()
         self._drills: dict[RoomId, bool] = {}
-        self._circles: dict[RoomId, tuple[bytes, model.RoomStatus, Directory, list[Party]]] = {}
+        self._members = Members(profile.device_key, self._loaded)
 
     # ---- opening and closing
 
@@ -453,18 +454,15 @@ class Client:
         return self.directory().party(device)
 
     def members_of(self, row: model.RoomRow) -> list[Party]:
-        """Who can read a room whose row this is, as `Room.members`; kept until its group or a name changes.
+        """Who can read a room whose row this is, as `Room.members`."""
+        return self._members.of(row, self.directory())
 
-        The group of a large room takes milliseconds to load, and each message asks for it.
-        """
-        directory = self.directory()
-        kept = self._circles.get(row.room)
-        if kept is None or kept[:2] != (row.group, row.status) or kept[2] is not directory:
-            group = None if row.status is model.RoomStatus.REMOVED else group_of(row, self._profile.device_key)
-            parties = map(directory.party, () if group is None else group.members)
-            found = sorted(parties, key=lambda party: (party.organisation, party.name))
-            kept = self._circles[row.room] = row.group, row.status, directory, found
-        return list(kept[3])
+    def group_of(self, row: model.RoomRow) -> Group | None:
+        """The group of a room whose row this is; None where this device is not in it. Not to be kept."""
+        return self._members.group(row)
+
+    def _loaded(self, row: model.RoomRow) -> Group | None:
+        return None if self._engine is None else self._engine.group_of(row)
 
     def device(self, reference: str) -> DeviceId:
         """A device that the log knows, by its id or first digits of it.

@@ -47,13 +47,13 @@ from amanah_client.core.hold import hold_behind, release
 from amanah_client.core.room import Room, load_room
 from amanah_client.core.subscribe import resubscribe
 from amanah_client.effects import Step
-from amanah_client.model import Intent, IntentState, MessageRow, RoomStatus, Snapshot
+from amanah_client.model import Intent, IntentState, MessageRow, RoomRow, RoomStatus, Snapshot
 from amanah_protocol import frames
 from amanah_protocol.content.bodies import Profile
 from amanah_protocol.crypto import SigningKey
 from amanah_protocol.errors import AmanahError, Code, PeerError, VerifyError
 from amanah_protocol.group.engines import Engines
-from amanah_protocol.group.seam import Random
+from amanah_protocol.group.seam import Group, Random
 from amanah_protocol.heads import verify_control_head
 from amanah_protocol.identity import decode_profile
 from amanah_protocol.roster import decode_roster, verify_roster
@@ -116,6 +116,11 @@ class ClientCore:
         self._dispatch(event)
         outbox.advance(ctx)
         return ctx.finish()
+
+    def group_of(self, row: RoomRow) -> Group | None:
+        """The group of a room, where the row is of the state that it is in; it moves on with the next input."""
+        room = self._ctx.rooms.get(row.room)
+        return room.group if room is not None and room.row.group == row.group else None
 
     def _dispatch(self, event: inputs.Input) -> None:  # noqa: C901 - one case for each input
         ctx = self._ctx
