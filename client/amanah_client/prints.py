@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import groupby
@@ -167,11 +168,18 @@ class Print:
                     yield line.rstrip(), rtl_base
                     line = ""
                 while not self._fits(line + rest, width):
-                    most = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or self._fits(rest[:n], width))
+                    most = self._most(rest, width)
                     yield rest[:most], rtl_base
                     rest = rest[most:]
                 line += rest
             yield line.rstrip(), rtl_base
+
+    def _most(self, word: str, width: float) -> int:
+        """How many letters of a word fit that is too long; at least one.
+
+        Found by halves: one letter less at a time takes minutes for a word of a few thousand letters.
+        """
+        return bisect_left(range(1, len(word)), x=True, key=lambda count: not self._fits(word[:count], width))
 
     def _fits(self, text: str, width: float) -> bool:
         return len(text) <= 1 or self._width(text.rstrip(), rtl=False) <= width

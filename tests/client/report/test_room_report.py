@@ -15,6 +15,7 @@ from shutil import which
 from zoneinfo import ZoneInfo
 
 import pytest
+from fpdf import FPDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -538,6 +539,21 @@ def test_a_long_arabic_text_is_folded_and_nothing_of_it_is_lost(tmp_path: Path) 
     printed = ran.stdout.decode()
     assert sorted(map(int, re.findall(r"(?<!\d)\d{3}(?!\d)", printed)))[-300:] == list(range(100, 400))
     assert sum(printed.count(letter) for letter in "\u0628\ufe8f\ufe90\ufe91\ufe92") >= 600
+
+
+def test_a_word_without_an_end_is_folded_by_few_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One letter less at a time, a message of a few thousand letters kept a report from being made for minutes."""
+    measured, width = list[str](), FPDF.get_string_width
+
+    def measure(pdf: FPDF, text: str) -> float:
+        measured.append(text)
+        return float(width(pdf, text))
+
+    monkeypatch.setattr(FPDF, "get_string_width", measure)
+    talk = Talk(ceiling=Label.AMBER)
+    talk.say(B, Text(text="\u0628" * 1_200))
+    render_sheet(made(talk), START_MS)
+    assert 8 < len(measured) < 600
 
 
 def test_a_report_is_in_one_language_whoever_writes_it() -> None:
