@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,7 @@ class Engine:
         # Everything queued for a lost core dies with it: what came over its connection is delivered
         # again, and intents stand in the store.
         self._life = 0
+        self._of_core = threading.get_ident()
         self._loaded = asyncio.Event()
         self._attempts = 0
         self._refusal: AmanahError = OperationalError(Code.OFFLINE, "not connected yet")
@@ -141,8 +143,12 @@ class Engine:
         self._thread.shutdown(wait=True)
 
     def group_of(self, row: model.RoomRow) -> Group | None:
-        """The group of a room as the core has it, where the row is of the same state; it may move on."""
-        return self._core.group_of(row)
+        """The group of a room as the core has it, where the row is of the same state; it may move on.
+
+        None in another thread than the core's: there the group could move on while it is read, and keep for itself
+        what was read of the state before.
+        """
+        return self._core.group_of(row) if threading.get_ident() == self._of_core else None
 
     async def ask(self, intent: model.Intent) -> None:
         """Hand over an intent that is durable in the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from amanah_client.sdk import Client
@@ -39,3 +40,14 @@ async def test_a_program_that_only_reads_loads_the_group_itself(nations: Nations
         group = reader.group_of(kept)
         assert group is not None
         assert [party.device for party in reader.room("Read").members()] == [*group.members]
+
+
+async def test_a_thread_that_reads_beside_the_core_is_not_given_the_group_of_the_core(nations: Nations) -> None:
+    async with await Client.open(nations.enrol("threads", TN)) as own:
+        await own.online()
+        room = await own.create_room("Beside", label=Label.GREEN)
+        loaded, beside = own.group_of(room.row), await asyncio.to_thread(own.group_of, room.row)
+        assert loaded is own.group_of(room.row)
+        assert beside is not None
+        assert beside is not loaded
+        assert {*beside.members} == {own.me}
