@@ -18,7 +18,8 @@ def test_a_file_made_of_a_room_is_read_as_it_was_said() -> None:
 @pytest.mark.parametrize(
     "form",
     [DISCLOSURE, FORWARD, "", "report", "report, TLP:AMBER", "report, amber, pdf", "paper, TLP:AMBER, pdf",
-     "report, TLP:AMBER, pdf, ", "report,TLP:AMBER,pdf"],
+     "report, TLP:AMBER, pdf, ", "report,TLP:AMBER,pdf", "report, TLP:AMBER, ", "report, TLP:AMBER, pdf\n",
+     "report, TLP:CLEAR, pdf). Withdrawn by the relay (", "report, TLP:AMBER, \u202efdp"],
 )  # fmt: skip
 def test_every_other_form_speaks_of_one_message(form: str) -> None:
     assert read_form(form) is None

@@ -338,11 +338,11 @@ class RoomHistory:
                 # Repair is no way to widen an audience: a grant is, and is shown as one.
                 if not all(self._were_in(sent.seq).issuperset(addressees) for sent in referred):
                     raise VerifyError(Code.MEMBERSHIP, "a message was sent again to a device it was not for")
-            case kinds.Egress(form=form):
+            case kinds.Egress() as egress:
                 sent = referred[0]
                 by, author = self._identities.who(header.kid), self._identities.who(sent.kid)
-                if egress_fault(sent.label, form, by=by, author=author) is not None:
-                    self._findings.remark(index, Code.LABEL, f"a message of {sent.label.text} left its circle")
+                if (fault := egress_fault(sent.label, egress, by=by, author=author)) is not None:
+                    self._findings.remark(index, Code.LABEL, fault)
             case kinds.Ack(grade=grade):
                 # A bot's stands in the record, and counts for no nation.
                 if self._identities.who(header.kid).role is Role.OFFICER:

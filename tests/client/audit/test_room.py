@@ -483,6 +483,23 @@ def test_a_strict_message_that_leaves_its_circle_is_remarked(label: Label, remar
     assert said(report) == ([(index, Code.LABEL)] if remarked else [])
 
 
+@pytest.mark.parametrize(
+    ("form", "recipient", "remarked"),
+    [("report, TLP:AMBER+STRICT, pdf", TN, []), ("notice, TLP:RED, pdf", TN, ["TLP:RED does not leave its room"]),
+     ("report, TLP:GREEN, pdf", MA, ["a report is made for its maker's own organisation"])],
+)  # fmt: skip
+def test_a_file_made_of_the_room_is_remarked_for_its_own_label_and_for_whom_it_is(
+    form: str, recipient: str, remarked: list[str]
+) -> None:
+    log = community()
+    room = log.open(OFFICER_TN, ceiling=Label.RED)
+    log.post(OFFICER_TN, room, kinds.Message(), label=Label.AMBER)
+    index = log.post(OFFICER_TN, room, kinds.Egress(envelope=log.rooms[room].sent[-1], form=form, recipient=recipient))
+    report = examined(log)
+    assert faults(report) == []
+    assert [(one.index, one.text) for one in remarks(report)] == [(index, words) for words in remarked]
+
+
 def test_every_kind_has_been_through_an_honest_record(told: Incident) -> None:
     log, room, message = told.log, told.room, last_sent(told)
     for _, specific in RIGHT:

@@ -177,12 +177,14 @@ def _handed(case: Case, asked: NationAndRoom) -> Iterator[Learned]:
                 break
     for row in case.of_kind(Kind.EGRESS, asked.room):
         specific = case.specific(row)
-        if not isinstance(specific, kinds.Egress) or read_form(specific.form) is not None:
+        if not row.held or not isinstance(specific, kinds.Egress) or asked.nation not in specific.recipient.casefold():
+            continue
+        by, taken = case.who(row.sender), read_form(specific.form)
+        if taken is not None and specific.recipient == by.organisation:
             continue  # a report is for the nation of its maker, who is in the room
-        if row.held and asked.nation in specific.recipient.casefold():
-            step = f"disclosed outside to {specific.recipient!r}, as its sender calls it"
-            yield _learned(case, step, None, case.who(row.sender), row)
-            break
+        way = "disclosed outside" if taken is None else f"taken out in a {taken.what}"
+        yield _learned(case, f"{way} to {specific.recipient!r}, as its sender calls it", None, by, row)
+        break
 
 
 def _learned(

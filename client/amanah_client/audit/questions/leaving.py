@@ -148,7 +148,7 @@ def _disclosed(case: Case, row: EntryRow, egress: kinds.Egress, targets: list[En
         to=None,
         outside=f"{'room ' if forwarded else ''}{egress.recipient} ({egress.form})",
         accepted_ms=row.accepted_ms,
-        against=None if label is None or author is None else egress_fault(label, egress.form, by=by, author=author),
+        against=None if label is None or author is None else egress_fault(label, egress, by=by, author=author),
         state=case.state(row),
         proof=proof(row.at, None if target is None else target.at),
     )
@@ -157,9 +157,12 @@ def _disclosed(case: Case, row: EntryRow, egress: kinds.Egress, targets: list[En
 def _reported(
     case: Case, contents: Contents, row: EntryRow, egress: kinds.Egress, taken: TakenOut, targets: list[EntryRow]
 ) -> Left:
-    """A file made of the room: what may stand in it is all up to the entry that it names, as far as its label goes."""
+    """A file made of the room: what may stand in it is all up to the entry that it names, as far as its label goes.
+
+    Of one that names none of the room, all that stood there by then.
+    """
     newest = targets[0] if targets else None
-    counts = {} if newest is None else contents.count(row.room, [(0, newest.seq + 1)])
+    counts = contents.count(row.room, [(0, row.seq if newest is None else newest.seq + 1)])
     by = case.who(row.sender)
     return Left(
         what=REPORTED,
@@ -170,7 +173,7 @@ def _reported(
         to=None,
         outside=f"{egress.recipient} ({egress.form})",
         accepted_ms=row.accepted_ms,
-        against=egress_fault(taken.label, egress.form, by=by, author=by),
+        against=egress_fault(taken.label, egress, by=by, author=by),
         state=case.state(row),
         proof=proof(row.at, None if newest is None else newest.at),
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from amanah_protocol import kinds
 from amanah_protocol.labels import Label
-from amanah_protocol.types import RoomId
+from amanah_protocol.types import EnvelopeId, RoomId
 from tests.client.audit.asking import answered, at, case_of, cells, said, text
 from tests.client.audit.world import (
     OFFICER_MA,
@@ -151,6 +151,10 @@ def test_a_report_is_what_may_stand_in_it_under_its_own_label() -> None:
     log.post(OFFICER_MA, room, kinds.Message(), label=Label.GREEN)
     for form in ("report, TLP:AMBER, pdf", "report, TLP:AMBER+STRICT, html", "report, TLP:RED, html", "paper"):
         log.post(OFFICER_MA, room, kinds.Egress(envelope=newest, form=form, recipient=MA))
+    log.post(OFFICER_MA, room, kinds.Egress(envelope=newest, form="notice, TLP:GREEN, pdf", recipient="a court"))
+    log.post(
+        OFFICER_MA, room, kinds.Egress(envelope=EnvelopeId(bytes(32)), form="report, TLP:GREEN, pdf", recipient=MA)
+    )
     answer = answered(case_of(log), "left-circle")
     assert cells(answer, "what", "messages", "label", "outside", "against", "proof") == [
         ("taken out in a report", 1, Label.AMBER, f"{MA} (report, TLP:AMBER, pdf)", None, (15, 17)),
@@ -160,6 +164,9 @@ def test_a_report_is_what_may_stand_in_it_under_its_own_label() -> None:
          "TLP:RED does not leave its room", (15, 19)),
         ("disclosed outside", 1, Label.AMBER_STRICT, f"{MA} (paper)",
          "TLP:AMBER+STRICT does not leave its circle by a single member's act", (15, 20)),
+        ("taken out in a report", 0, Label.GREEN, "a court (notice, TLP:GREEN, pdf)",
+         "a notice is made for its maker's own organisation", (15, 21)),
+        ("taken out in a report", 1, Label.GREEN, f"{MA} (report, TLP:GREEN, pdf)", None, (22,)),
     ]  # fmt: skip
     assert "TLP:AMBER: 1 taken out in a report" in said(answer)
 

@@ -74,7 +74,7 @@ def test_history_and_disclosures_to_a_nation_are_named() -> None:
     log, room = opened()
     message = log.rooms[room].sent[-1]
     # What an officer takes home tells no nation anything that it was not in the room for.
-    log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form="report, TLP:AMBER, pdf", recipient=SN))
+    log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form="report, TLP:AMBER, pdf", recipient=TN))
     log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form="paper", recipient="Duty desk of cert.example.SN"))
     log.add(OFFICER_TN, room, OFFICER_SN)
     log.post(OFFICER_MA, room, kinds.Grant(from_seq=4, to_seq=4, addressees=(OFFICER_SN.id,)))
@@ -86,8 +86,20 @@ def test_history_and_disclosures_to_a_nation_are_named() -> None:
     ]
 
 
+def test_a_report_for_a_nation_that_is_not_its_maker_s_is_named() -> None:
+    log, room = opened()
+    message = log.rooms[room].sent[-1]
+    log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form="report, TLP:AMBER, pdf", recipient=SN))
+    answer = answered(case_of(log), "first-learned", nation=SN, room=room.hex())
+    assert cells(answer, "step", "by", "proof") == [
+        ("taken out in a report to 'cert.example.sn', as its sender calls it", text(OFFICER_TN), (15,)),
+    ]
+
+
 def test_who_opened_the_room_knew_from_its_first_entry() -> None:
     log, room = opened()
+    message = log.rooms[room].sent[-1]
+    log.post(OFFICER_TN, room, kinds.Egress(envelope=message, form="report, TLP:AMBER, pdf", recipient=TN))
     answer = answered(case_of(log), "first-learned", nation=TN, room=room.hex())
     assert cells(answer, "step", "by", "proof") == [
         ("opened the room", None, (11,)),
