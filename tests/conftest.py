@@ -17,10 +17,16 @@ from hypothesis import settings
 from tests.screen import Screen
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-LONG: Final = ("adversary", "docs", "faults", "fuzz", "oracles", "simulation", "test_house.py", "test_startup.py")
+LONG: Final = (
+    *("adversary", "docs", "faults", "fuzz", "oracles", "simulation", "test_house.py", "test_startup.py"),
+    *("client/core/test_asking.py", "client/core/test_duty.py", "client/core/test_false_successor.py"),
+    *("client/core/test_hanging_up.py", "client/core/test_successor_circle.py", "client/core/test_ways_out.py"),
+    *("protocol/group/test_secrecy.py", "protocol/mls/test_history.py", "protocol/test_verified.py"),
+    "relay/store/test_faults.py",
+)
 UNCOUNTED: Final = tuple(ROOT / "tests" / name for name in LONG)
 """Worlds and programs run here for long: what they pass on their way is not counted as covered, nor what a test marked
-`slow` passes. To count it would double the time that they take.
+`slow` passes. Others reach nearly all of it too, and to count it would have them take three times as long.
 """
 
 # A failing example must fail again on the next machine, and no test may fail for being slow.
