@@ -20,12 +20,13 @@ KEPT: Final = frozenset({Code.LABEL, Code.ROLE})
 _WHAT: Final = {
     Say: "a message", Attach: "a file", actions.PostAlerts: "alerts", actions.Disclose: "a disclosure",
     actions.Forward: "a forward", actions.GrantHistory: "history", actions.Relabel: "another label",
+    actions.Invite: "an invitation",
 }  # fmt: skip
 
 
-def what_of(action: actions.Action) -> str:
-    """What an action is, without its words."""
-    return _WHAT.get(type(action), type(action).__name__)
+def what_of(action: actions.Action) -> str | None:
+    """What an action is, without its words; None where it hands nothing on."""
+    return _WHAT.get(type(action))
 
 
 def refusal(at_ms: int, code: str, detail: str, *, room: RoomId | None, what: str) -> Alarm:

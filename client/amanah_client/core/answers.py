@@ -228,7 +228,7 @@ def _void(ctx: Context, room: Room, flight: InFlight, code: Code, frame: Refused
     for intent in void(ctx, room, flight):
         blamed = intent.id == position or not position
         if not again and blamed:
-            ctx.fail(intent, str(code), frame.detail)
+            ctx.give_up(intent, str(code), frame.detail)
     if len(room.row.voids) > MAX_VOIDS:
         detail = f"{len(room.row.voids)} envelopes in a row were refused; this device cannot write here any more"
         ctx.alarm(Code.COUNTER, detail, room=room.id)

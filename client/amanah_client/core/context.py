@@ -447,11 +447,15 @@ class Context:
         return any(wanted(asked.purpose) for asked in self.session.requests.values())
 
     def fail(self, intent: Intent, code: str, detail: str, reasons: tuple[Reason, ...] = ()) -> None:
-        """End an intent that cannot be done."""
+        """End an intent that this device does not do; where it is refused for its label, that is kept."""
+        self.give_up(intent, code, detail, reasons)
+        what = what_of(intent.action)
+        if code in KEPT and what is not None:
+            self._keep(refusal(self.now_ms, code, detail, room=room_of(intent.action), what=what))
+
+    def give_up(self, intent: Intent, code: str, detail: str, reasons: tuple[Reason, ...] = ()) -> None:
+        """End an intent that cannot be done, by whomever it is refused."""
         self.put_intent(replace(intent, state=IntentState.FAILED, code=code, detail=detail, reasons=reasons))
-        if code in KEPT:
-            room, what = room_of(intent.action), what_of(intent.action)
-            self._keep(refusal(self.now_ms, code, detail, room=room, what=what))
 
     def refuse(self, intent_id: str, refused: Refused) -> None:
         """The relay refused what an intent needs: it is tried later, or ends here."""
@@ -460,7 +464,7 @@ class Context:
             return
         code = known_code(refused.code)
         if MEANINGS[code].final:
-            self.fail(intent, str(code), refused.detail)
+            self.give_up(intent, str(code), refused.detail)
         else:
             self.note(intent, str(code), refused.detail)
             self.wait(intent, self.timer_ms + patience(refused))

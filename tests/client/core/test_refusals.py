@@ -13,6 +13,7 @@ from amanah_client.core.context import MAX_ALARMS
 from amanah_client.model import ALARM_AGAIN_MS, IntentState
 from amanah_client.refusals import refusal
 from amanah_client.saying import saying
+from amanah_protocol import frames
 from amanah_protocol.content.text import Text
 from amanah_protocol.labels import Label
 from amanah_protocol.types import EnvelopeId
@@ -71,6 +72,23 @@ def test_who_lowers_what_is_not_theirs_is_kept_and_what_is_not_there_is_no_refus
     assert [(code, detail.split(":", 1)[0]) for code, detail in refused(b)] == [("ROLE", "another label")]
     assert relabel(b, room, EnvelopeId(bytes(32)), Label.RED, Label.GREEN).code == "NOT_FOUND"
     assert len(refused(b)) == 1
+
+
+def test_what_hands_nothing_on_and_what_the_relay_refuses_is_not_refused_here(stage: Stage) -> None:
+    a, _, room = red_room(stage)
+    intent = a.do(actions.AuditSync())
+    assert (intent.state, intent.code) == (IntentState.FAILED, "ROLE")
+
+    def outward(frame: frames.Frame) -> list[frames.Frame]:
+        if isinstance(frame, frames.Publish):
+            push(a, frames.Refused(request=frame.request, code="ROLE", detail="the relay's own words"))
+            return []
+        return [frame]
+
+    a.outward = outward
+    intent = a.say(room, WORDS, Label.AMBER)
+    assert (intent.state, intent.code) == (IntentState.FAILED, "ROLE")
+    assert refused(a) == []
 
 
 def test_however_much_is_refused_here_what_others_send_is_alarmed(stage: Stage) -> None:
