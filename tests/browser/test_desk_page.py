@@ -7,7 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
+from amanah_client.effects import PutAlarm
+from amanah_client.home import Home, open_profile
+from amanah_client.model import Alarm
+from amanah_client.refusals import refusal
 from tests.browser.desks import PHONE, WIDE, Desks, Officer, desks, sitting
+from tests.end_to_end.nations import now_ms
 
 
 @pytest.fixture(scope="module")
@@ -171,4 +176,35 @@ def test_a_find_tells_what_was_taken_back_without_its_words_and_leads_to_what_wa
             ours.shoot(f"found-{name}-{lang}")
             finds.nth(0).click()
             expect(page.locator("#flow article:focus")).to_contain_text("The loader is signed twice")
+        assert ours.visit.complaints == []
+
+
+@pytest.mark.parametrize("lang", ["en", "ar"])
+def test_what_this_device_was_refused_stands_apart_from_the_alarms_with_its_room(
+    browser: Browser, site: Desks, lang: str
+) -> None:
+    home = site.nations.enrol(f"Refused, {lang}", "cert.example.tn")
+    with sitting(browser, site.start(home), lang=lang) as ours, open_profile(Home(home), str) as profile:
+        page, store = ours.page, profile.store
+        ours.open_room("Night")
+        (room,) = (row.room for row in store.rooms())
+        heads, rows = page.locator("dialog h2"), page.locator("dialog li")
+        store.add_alarm(refusal(now_ms(), "LABEL", "TLP:RED is above TLP:AMBER", room=room, what="a message"))
+        ours.say("All calm")
+        ours.button("Refused here").click()
+        expect(heads).to_have_text([ours.word("Refused here")])
+        expect(rows).to_have_count(1)
+        expect(rows.locator("b")).to_have_text("Night")
+        page.keyboard.press("Escape")
+        alarm = Alarm(at_ms=now_ms(), code="GAP", room=room, detail="the relay withheld an entry")
+        store.commit((PutAlarm(alarm=alarm),))
+        ours.say("Not calm any more")
+        alarms = page.locator(".rail button", has_text=ours.word("Alarms"))
+        expect(alarms).to_have_text(f"{ours.word('Alarms')} (1)")
+        alarms.click()
+        expect(heads).to_have_text([ours.word("Alarms"), ours.word("Refused here")])
+        expect(rows).to_contain_text(["withheld an entry", "TLP:RED is above"])
+        for name, size in (("wide", WIDE), ("phone", PHONE)):
+            page.set_viewport_size(size)
+            ours.shoot(f"alarms-{name}-{lang}")
         assert ours.visit.complaints == []

@@ -146,9 +146,16 @@ export function showCommands(commands) {
   shown(now.say.commands, el("table.keys", {}, el("tbody", {}, rows)), { wide: true, read: true });
 }
 
+/** What others did comes first, and what this device was refused has a head of its own: it is no alarm. */
 export function showAlarms() {
-  const rows = now.alarms.map((alarm) => el("li", {}, moment(alarm.at_ms, inUtc(alarm.at_ms)), " ", el("code", {}, alarm.code), el("div", { dir: "auto" }, alarm.text)));
-  shown(now.say.alarms, el("ul.list", {}, rows), { wide: true, read: true });
+  const row = (alarm) => el("li", {}, moment(alarm.at_ms, inUtc(alarm.at_ms)), " ", el("code", {}, alarm.code), " ", theirs(roomOf(alarm.room)?.title ?? "", "b"), el("div", { dir: "auto" }, alarm.text));
+  const kinds = [
+    [now.say.alarms, now.alarms.filter((one) => !one.own)],
+    [now.say.refused, now.alarms.filter((one) => one.own)],
+  ].filter(([, some]) => some.length);
+  const [title] = kinds[0] ?? [now.say.alarms];
+  const lists = kinds.map(([head, some]) => [head === title ? null : el("h2", {}, head), el("ul.list", {}, some.map(row))]);
+  shown(title, el("div.kinds", {}, lists), { wide: true, read: true });
 }
 
 export function showTimeline(items) {
