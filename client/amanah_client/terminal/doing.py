@@ -351,6 +351,7 @@ def _save(feed: Feed, message: Message, named: str) -> Takes:
 def _export(watch: Watch, room: Room, named: str) -> Takes:
     async def work(_tell: Tell) -> str:
         path, told = await export(room, named, watch.zone)
-        return f"{_('Written to %(path)s, for your eyes alone.', path=words.value(str(path)))} {told}"
+        written = _("Written to %(path)s, for your eyes alone.", path=words.value(str(path)))
+        return f"{written} {told}"
 
     return Takes(title=_("Writing the report"), work=work, local=True)

@@ -61,7 +61,8 @@ Told = tuple[str, Literal["quiet", "readers", "alarm"]]
 def _without_effect(message: Message, who: str, why: str, *, withdrawn: bool) -> Told:
     named = {"who": who, "kind": message.type, "why": words.without_effect(why)}
     said = _("%(who)s said something without effect (%(kind)s): %(why)s.", **named)
-    return f"{said} {_('Withdrawn by its author.')}" if withdrawn else said, "quiet"
+    taken = _("Withdrawn by its author.")
+    return f"{said} {taken}" if withdrawn else said, "quiet"
 
 
 def _paged(page: Page, nation: str) -> str:

@@ -103,8 +103,7 @@ def line(problem: AmanahError | None, *, online: bool, following: bool, waiting:
         # Where the relay is not reached, the code itself says so, and nobody reads it twice.
         is_new = is_english and problem.hint != MEANINGS[Code.OFFLINE].hint
         hint = f"{shown(problem.hint)} {kept}" if is_new else kept
-        text = f"{said}{pgettext('between', '; ')}{queued}"
-        return Line(text=text, online=False, waiting=waiting, hint=hint)
+        return Line(text=said + pgettext("between", "; ") + queued, online=False, waiting=waiting, hint=hint)
     if online:
         return Line(text=_("Relay connected, %(queued)s", queued=queued), online=True, waiting=waiting)
     if following:
