@@ -20,7 +20,7 @@ from amanah_client.terminal import dialogs, doing, opening
 from amanah_client.terminal.completing import Completion, complete, usage
 from amanah_client.terminal.composer import Composer
 from amanah_client.terminal.dialogs import NOTHING, Choice, Choosing, Finding, Jumping, Telling
-from amanah_client.terminal.drawing import Drawn, Parts
+from amanah_client.terminal.drawing import Drawn
 from amanah_client.terminal.frame import BOARD_FROM, ROOMS_FROM, Frame
 from amanah_client.terminal.lines import Part, Row, part, said
 from amanah_client.terminal.sheet import Sheet
@@ -31,6 +31,7 @@ from amanah_client.view.entries import Entry
 from amanah_client.view.finds import find_line
 from amanah_client.view.indicators import defang, has_live
 from amanah_client.view.runs import parse, plain
+from amanah_client.view.trust import warnings
 from amanah_client.view.why import why
 from amanah_protocol.content.text import Text
 from amanah_protocol.errors import AmanahError
@@ -462,20 +463,12 @@ class Terminal(Frame):
         self.call_later(self.push_screen, Telling(dialogs.keys()))
 
     def action_members(self) -> None:
-        """Show who can read the room."""
+        """Show who can read the room, and what this device was refused there."""
         feed = self._feed
         if feed is None:
             return
-        readers = self.watch_over.readers(feed, self.watch_over.seat())
-        lines: list[tuple[Parts, int]] = [(said(readers.compose, "bold"), 0), ((), 0)]
-        for nation in readers.nations:
-            devices = said(words.devices(nation.devices), "dim")
-            lines.append(((part(nation.chip, "chip"), Part(" "), part(nation.organisation), Part("  "), *devices), 0))
-            for person in nation.people:
-                who = person.who
-                note = said(words.joined(one for one in (who.note, person.counted) if one), "dim")
-                name = (*said(_("you"), "bold"),) if who.me else (part(who.name),)
-                lines.append(((*name, Part("  "), *note), 4))
+        seat, refused = self.watch_over.seat(), warnings(feed.room.refused())
+        lines = [*dialogs.members(self.watch_over.readers(feed, seat)), *dialogs.refused(refused, seat.now_ms)]
         self.call_later(self.push_screen, Telling(lines))
 
     def action_held(self) -> None:

@@ -21,7 +21,9 @@ from amanah_client.terminal.lines import Part, Row, part, said, wrap
 from amanah_client.terminal.sheet import Plate, Sheet
 from amanah_client.view import words
 from amanah_client.view.finds import FindLine
+from amanah_client.view.readers import Readers
 from amanah_client.view.rooms import RoomLine
+from amanah_client.view.trust import Warned
 
 NEW: Final = "new"
 """Before the title of a room that somebody wants to open."""
@@ -300,6 +302,30 @@ def closing(left: Sequence[str], *, signs: bool) -> tuple[list[Parts], list[Choi
 # ---- what there is to read
 
 
+def members(readers: Readers) -> list[tuple[Parts, int]]:
+    """Who can read a room."""
+    lines: list[tuple[Parts, int]] = [(said(readers.compose, "bold"), 0), ((), 0)]
+    for nation in readers.nations:
+        devices = said(words.devices(nation.devices), "dim")
+        lines.append(((part(nation.chip, "chip"), Part(" "), part(nation.organisation), Part("  "), *devices), 0))
+        for person in nation.people:
+            who = person.who
+            note = said(words.joined(one for one in (who.note, person.counted) if one), "dim")
+            name = (*said(_("you"), "bold"),) if who.me else (part(who.name),)
+            lines.append(((*name, Part("  "), *note), _INDENT))
+    return lines
+
+
+def refused(rows: Sequence[Warned], now_ms: int) -> list[tuple[Parts, int]]:
+    """What this device was refused for its label, newest first; nothing where there is none."""
+    if not rows:
+        return []
+    lines: list[tuple[Parts, int]] = [((), 0), (said(_("Refused here"), "bold"), 0)]
+    for one in rows:
+        lines += [(said(words.when(one.at_ms, now_ms), "dim"), 0), (said(one.text), _INDENT)]
+    return lines
+
+
 def commands(name: str | None) -> list[tuple[Parts, int]]:
     """The commands, or one of them."""
     lines: list[tuple[Parts, int]] = []
@@ -332,7 +358,7 @@ def keys() -> list[tuple[Parts, int]]:
             (_("Alt+Up, Alt+Down"), _("The room above or below")),
             ("F2, F3", _("Rooms, board; beside the conversation where there is room, else in its place")),
             ("F4", _("Decide about messages that are held")),
-            ("F5", _("Who can read this room")),
+            ("F5", _("Who can read this room, and what was refused here for its label")),
             ("F6", _("Go to what rings")),
             ("F1, Ctrl+/", _("These keys")),
             ("Ctrl+Q", _("Leave; what is queued goes out next time, or with another program of this profile")),

@@ -269,6 +269,11 @@ async def test_a_laxer_label_is_asked_for_a_stricter_one_is_not_and_each_holds_f
         ]
         # What may not go out so is kept by the device, and what was sent is no event.
         assert not room.refused()
+        await pilot.press("f5")
+        await until(lambda: app.screen.is_modal)
+        await pilot.pause()
+        assert "Refused here" not in desk.drawn()
+        await pilot.press("escape")
         app.composer.fill("")
         await pilot.press("tab", "end", "4", "enter")
         await desk.type("/tlp green")
@@ -278,6 +283,11 @@ async def test_a_laxer_label_is_asked_for_a_stricter_one_is_not_and_each_holds_f
         await desk.sees("would go on as TLP:GREEN", "told")
         assert [one.detail for one in room.refused()] == ["a message: what is TLP:AMBER would go on as TLP:GREEN"]
         assert not room.alarms()
+        await pilot.press("f5")
+        await until(lambda: app.screen.is_modal)
+        await pilot.pause()
+        shown = desk.drawn()
+        assert shown.index("Malware lead") < shown.index("Refused here") < shown.index("Refused on this device")
 
 
 async def test_the_label_of_what_was_sent_is_raised_at_once_and_lowered_after_a_question(nations: Nations) -> None:
