@@ -5,36 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
+
 from amanah_protocol.content.bodies import Said
 from amanah_protocol.kinds import Grade
 from amanah_protocol.labels import Label, Pap, Precedence
 from amanah_protocol.types import EnvelopeId, OrgName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saying:
+class Saying(msgspec.Struct, frozen=True, kw_only=True):
     """Say this, with the label, the permissible actions and the precedence that the composer shows."""
 
     body: Said
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledging:
+class Acknowledging(msgspec.Struct, frozen=True, kw_only=True):
     """Acknowledge a message."""
 
     message: EnvelopeId
     grade: Grade
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluding:
+class Concluding(msgspec.Struct, frozen=True, kw_only=True):
     """Record how a proposal ended."""
 
     ordinal: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marking:
+class Marking(msgspec.Struct, frozen=True, kw_only=True):
     """Change what the composer puts on what is said next; None stays as it is."""
 
     label: Label | None = None
@@ -42,30 +40,26 @@ class Marking:
     precedence: Precedence | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relabelling:
+class Relabelling(msgspec.Struct, frozen=True, kw_only=True):
     """Give a message that was sent another label."""
 
     message: EnvelopeId
     label: Label
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inviting:
+class Inviting(msgspec.Struct, frozen=True, kw_only=True):
     """Invite a nation."""
 
     organisation: OrgName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attaching:
+class Attaching(msgspec.Struct, frozen=True, kw_only=True):
     """Attach a file of this machine; no path asks for one."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saving:
+class Saving(msgspec.Struct, frozen=True, kw_only=True):
     """Save the file of a message in a folder of this machine; no folder leaves it to the face.
 
     Attributes:
@@ -84,20 +78,17 @@ class Searching:
     query: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exporting:
+class Exporting(msgspec.Struct, frozen=True, kw_only=True):
     """Write the report of the room to a file; no path leaves the name to the face."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShowingMembers:
+class ShowingMembers(msgspec.Struct, frozen=True, kw_only=True):
     """Show who is in the room."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskingToSign:
+class AskingToSign(msgspec.Struct, frozen=True, kw_only=True):
     """Say that the incident is closed, and ask all nations of the room to sign off.
 
     Attributes:
@@ -107,8 +98,7 @@ class AskingToSign:
     days: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigningOff:
+class SigningOff(msgspec.Struct, frozen=True, kw_only=True):
     """Sign off for the own nation.
 
     Attributes:
@@ -118,13 +108,11 @@ class SigningOff:
     anyway: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingClosing:
+class RecordingClosing(msgspec.Struct, frozen=True, kw_only=True):
     """Record that the closing stands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Helping:
+class Helping(msgspec.Struct, frozen=True, kw_only=True):
     """Show the commands, or how one is used.
 
     Attributes:

@@ -33,7 +33,10 @@ from amanah_protocol.errors import AmanahError
 from amanah_protocol.types import EnvelopeId, RoomId
 
 GATHER_S: Final = 0.02
-"""So long after one push the next comes, with all that arrived meanwhile; the first of them waits for nothing."""
+"""So long after one push the next comes, with all that arrived meanwhile; the first of them waits for nothing.
+
+Nor does a room that somebody opens.
+"""
 WATCH_S: Final = 1.0
 """So often it is looked whether the session is over."""
 CLOCK_TICKS: Final = 20
@@ -108,7 +111,8 @@ class Live:
                 await self._tell({"kind": "trouble", "value": told(error)})
             ended_s = time.monotonic()
             await self._changed.wait()
-            await asyncio.sleep(max(0.0, ended_s + GATHER_S - time.monotonic()))
+            if not self._anew:
+                await asyncio.sleep(max(0.0, ended_s + GATHER_S - time.monotonic()))
 
     def _hear(self, room: RoomId | None) -> None:
         self._dirty.add(room)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from amanah_client.desk.app import make_app
-from amanah_client.desk.wire import MAX_FRAME_BYTES
+from amanah_client.desk.places import MAX_FRAME_BYTES
 from amanah_client.home import Home, check_passphrase, has_passphrase
 from amanah_client.language import Language
 from amanah_client.listener import serve

@@ -14,9 +14,6 @@ from amanah_protocol import limits
 from amanah_protocol.content.file import MAX_NAME_CHARS
 from amanah_protocol.content.text import MAX_CHARS
 
-MAX_FRAME_BYTES: Final = 6 * MAX_CHARS
-"""The longest text as JSON may have it."""
-
 Room = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
 Entry = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Short = Annotated[str, msgspec.Meta(max_length=limits.MAX_TEXT_CHARS)]
