@@ -76,7 +76,7 @@ class Client:
         self._directory: Directory | None = None
         self._opened = Opened()
         self._drills: dict[RoomId, bool] = {}
-        self._members = Members(profile.device_key, self._loaded)
+        self._members = Members(profile, self._loaded)
 
     # ---- opening and closing
 
