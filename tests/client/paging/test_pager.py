@@ -365,6 +365,7 @@ def test_a_device_that_is_removed_and_added_again_rings_for_what_it_heard_before
                 own = await here.pager.acknowledge(message)
                 outcome = await here.client.outcome(own.id, WAIT_S)
                 assert outcome.state is model.IntentState.DONE
+                assert (await here.quiet(message)).answered
             assert here.pager.ringing == ()
 
     asyncio.run(main())
