@@ -104,14 +104,16 @@ class Live:
         await self._tell({"kind": "hello", "me": me, **more})
         while True:
             self._changed.clear()
+            failed = False
             try:
                 await self._refresh()
             except AmanahError as error:
+                failed = True
                 # The store may fail for a while; what it had is on the page, and it is tried again with what comes.
                 await self._tell({"kind": "trouble", "value": told(error)})
             ended_s = time.monotonic()
             await self._changed.wait()
-            if not self._anew:
+            if failed or not self._anew:
                 await asyncio.sleep(max(0.0, ended_s + GATHER_S - time.monotonic()))
 
     def _hear(self, room: RoomId | None) -> None:
